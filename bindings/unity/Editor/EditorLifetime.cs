@@ -23,7 +23,7 @@ namespace Framewire.Editor
 
         private static void OnReload()
         {
-            WebSocket.Shutdown(1000);
+            WebSocket.ShutdownForGood();
         }
 
         private static void OnUpdate()

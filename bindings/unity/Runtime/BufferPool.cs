@@ -23,6 +23,9 @@ namespace Framewire
         private static long s_maxPoolSize = 10 * 1024 * 1024;
         private static long s_poolSize;
 
+        // The array of the message that is being delivered.
+        private static volatile byte[] s_lent;
+
         /// <summary>
         /// The maximum number of bytes in the pool. Arrays released beyond it are garbage-collected. Default:
         /// 10 MiB.
@@ -97,7 +100,7 @@ namespace Framewire
         /// <exception cref="InvalidOperationException">The array is already in the pool.</exception>
         public static void Release(byte[] buffer)
         {
-            if (buffer == null)
+            if (buffer == null || buffer == s_lent)
             {
                 return;
             }
@@ -122,6 +125,24 @@ namespace Framewire
         public static void Release(BufferSegment segment)
         {
             Release(segment.Data);
+        }
+
+        /// <summary>
+        /// Returns an array for handlers, which may release it: that has no effect until it is taken back. One array
+        /// may be lent at a time.
+        /// </summary>
+        internal static byte[] Lend(int size)
+        {
+            byte[] lent = Get(size, true);
+            s_lent = lent;
+            return lent;
+        }
+
+        /// <summary>Releases an array that was lent.</summary>
+        internal static void TakeBack(byte[] lent)
+        {
+            s_lent = null;
+            Release(lent);
         }
 
         /// <summary>Removes all arrays from the pool, such as when a level is loaded.</summary>

@@ -29,7 +29,9 @@ namespace Framewire
     /// <remarks>
     /// Its methods are called on the thread that sends or dispatches, never on a worker thread. Messages pass the
     /// extensions in the order of the constructor when they are sent, before compression, and in the reverse order
-    /// when they are received. An exception in <see cref="Encode"/> reaches the caller of Send, and nothing is sent.
+    /// when they are received. An exception in <see cref="Accept"/> is reported to
+    /// <see cref="WebSocket.UnhandledException"/> and rejects the parameters. An exception in <see cref="Encode"/>
+    /// reaches the caller of Send, and nothing is sent.
     /// An exception in <see cref="Decode"/>, a text that is no UTF-8 after it, or a result larger than
     /// <see cref="WebSocket.MaxMessageSize"/> closes the connection.
     /// </remarks>

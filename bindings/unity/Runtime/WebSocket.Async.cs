@@ -96,15 +96,27 @@ namespace Framewire
                 return default(ValueTask);
             }
             AwaitedOperations awaited = Awaited();
-            if (awaited.Close != null)
-            {
-                throw new InvalidOperationException("Another CloseAsync is pending.");
-            }
-            Close(code, message);
             var close = new Completion<bool>();
             close.TryReserve(cancellation);
             close.Start();
-            awaited.Close = close;
+            if (Interlocked.CompareExchange(ref awaited.Close, close, null) != null)
+            {
+                throw new InvalidOperationException("Another CloseAsync is pending.");
+            }
+            // If another thread delivers the last event meanwhile, either it completes this one, or it was too early.
+            if (PendingEnds == 0 && Interlocked.CompareExchange(ref awaited.Close, null, close) == close)
+            {
+                return default(ValueTask);
+            }
+            try
+            {
+                Close(code, message);
+            }
+            catch
+            {
+                Interlocked.CompareExchange(ref awaited.Close, null, close);
+                throw;
+            }
             SocketTable.MarkIndividual(this);
             return new ValueTask(close, close.Version);
         }
@@ -198,7 +210,9 @@ namespace Framewire
 
         private AwaitedOperations Awaited()
         {
-            return _awaited ?? (_awaited = new AwaitedOperations());
+            return _awaited
+                ?? Interlocked.CompareExchange(ref _awaited, new AwaitedOperations(), null)
+                ?? _awaited;
         }
 
         /// <summary>Delivers events while some operation is awaited. Returns whether the time is over.</summary>
@@ -292,12 +306,18 @@ namespace Framewire
             }
         }
 
-        private AwaitedOperations.Ending BeginEnd()
+        /// <summary>Ends the client that receives the events of this socket, if there is one.</summary>
+        private void EndClient()
         {
             if (_client != null)
             {
                 _client.ShutDown();
             }
+        }
+
+        private AwaitedOperations.Ending BeginEnd()
+        {
+            EndClient();
             return _awaited == null ? default(AwaitedOperations.Ending) : _awaited.End();
         }
 

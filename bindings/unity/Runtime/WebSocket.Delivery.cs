@@ -12,15 +12,12 @@ namespace Framewire
             switch (next->type)
             {
                 case fw_event_type.FW_EVENT_OPEN:
-                    if (!AcceptExtensions())
+                    if (AcceptExtensions())
                     {
-                        break;
+                        LastError = null;
+                        CallOpen();
+                        CompleteOpen();
                     }
-                    if (OnOpen != null)
-                    {
-                        OnOpen(this);
-                    }
-                    CompleteOpen();
                     break;
                 case fw_event_type.FW_EVENT_TEXT:
                     DeliverText(next);
@@ -35,10 +32,7 @@ namespace Framewire
                     DeliverRequest(next);
                     break;
                 case fw_event_type.FW_EVENT_PONG:
-                    if (OnPong != null)
-                    {
-                        CallWithCopy(OnPong, &next->payload);
-                    }
+                    CallWithCopy(_onPong, &next->payload);
                     break;
                 case fw_event_type.FW_EVENT_ENCODED:
                     DeliverEncoded(next);
@@ -46,17 +40,10 @@ namespace Framewire
                 case fw_event_type.FW_EVENT_RECONNECTING:
                     _active = null;
                     LastError = new WebSocketError(&next->error, Text(&next->payload));
-                    if (OnReconnecting != null)
-                    {
-                        OnReconnecting(
-                            this, LastError, (int)next->attempt, TimeSpan.FromMilliseconds(next->delay_ms));
-                    }
+                    CallReconnecting(LastError, (int)next->attempt, TimeSpan.FromMilliseconds(next->delay_ms));
                     break;
                 case fw_event_type.FW_EVENT_SENT:
-                    if (OnSent != null)
-                    {
-                        OnSent(this, next->tag, (SendOutcome)next->outcome);
-                    }
+                    CallSent(next->tag, (SendOutcome)next->outcome);
                     break;
                 case fw_event_type.FW_EVENT_CLOSED:
                     // Before the handler, which may open the socket again.
@@ -77,46 +64,22 @@ namespace Framewire
             CloseReason = reason;
 #if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
             AwaitedOperations.Ending awaited = BeginEnd();
-            try
-            {
-                CallClosed(code, reason);
-            }
-            finally
-            {
-                awaited.Closed(code, reason);
-            }
-        }
-
-        private void CallClosed(ushort code, string reason)
-        {
+            CallClosed(code, reason);
+            awaited.Closed(code, reason);
+#else
+            CallClosed(code, reason);
 #endif
-            if (OnClosed != null)
-            {
-                OnClosed(this, code, reason);
-            }
         }
 
         private void EndFailed(WebSocketError error)
         {
 #if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
             AwaitedOperations.Ending awaited = BeginEnd();
-            try
-            {
-                CallError(error);
-            }
-            finally
-            {
-                awaited.Failed(new WebSocketConnectionException(error.Message, error));
-            }
-        }
-
-        private void CallError(WebSocketError error)
-        {
+            CallError(error.Message);
+            awaited.Failed(new WebSocketConnectionException(error.Message, error));
+#else
+            CallError(error.Message);
 #endif
-            if (OnError != null)
-            {
-                OnError(this, error.Message);
-            }
         }
 
 #if !(UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1)
@@ -139,91 +102,179 @@ namespace Framewire
         {
         }
 
+        private void EndClient()
+        {
+        }
+
         private void EndByDispose()
         {
         }
 
 #endif
 
-        // A message may have several handlers. An exception of one must not skip the others.
+        // An event may have several handlers. An exception of one must not skip the others, nor what follows them.
 
-        private void DeliverText(fw_event* next)
+        private void CallOpen()
         {
-            if (OnMessage != null)
+            OnWebSocketOpenDelegate[] handlers = _onOpen;
+            for (int i = 0; handlers != null && i < handlers.Length; i++)
             {
                 try
                 {
-                    OnMessage(this, Text(&next->payload));
+                    handlers[i](this);
                 }
                 catch (Exception exception)
                 {
                     Report(this, exception);
                 }
             }
-            DeliverNoAlloc(OnMessageNoAlloc, OnMessageNoCopy, &next->payload);
+        }
+
+        private void CallReconnecting(WebSocketError error, int attempt, TimeSpan delay)
+        {
+            OnWebSocketReconnectingDelegate[] handlers = _onReconnecting;
+            for (int i = 0; handlers != null && i < handlers.Length; i++)
+            {
+                try
+                {
+                    handlers[i](this, error, attempt, delay);
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
+            }
+        }
+
+        private void CallSent(ulong tag, SendOutcome outcome)
+        {
+            OnWebSocketSentDelegate[] handlers = _onSent;
+            for (int i = 0; handlers != null && i < handlers.Length; i++)
+            {
+                try
+                {
+                    handlers[i](this, tag, outcome);
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
+            }
+        }
+
+        private void CallClosed(ushort code, string reason)
+        {
+            OnWebSocketClosedDelegate[] handlers = _onClosed;
+            for (int i = 0; handlers != null && i < handlers.Length; i++)
+            {
+                try
+                {
+                    handlers[i](this, code, reason);
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
+            }
+        }
+
+        private void CallError(string message)
+        {
+            OnWebSocketErrorDelegate[] handlers = _onError;
+            for (int i = 0; handlers != null && i < handlers.Length; i++)
+            {
+                try
+                {
+                    handlers[i](this, message);
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
+            }
+        }
+
+        private void DeliverText(fw_event* next)
+        {
+            if (_onMessage != null)
+            {
+                CallMessage(Text(&next->payload));
+            }
+            CallWithCopy(_onMessageNoAlloc, &next->payload);
+            CallWithoutCopy(_onMessageNoCopy, &next->payload);
         }
 
         private void DeliverBinary(fw_event* next)
         {
-            if (OnBinary != null)
+            if (_onBinary != null)
             {
-                DeliverArray(&next->payload);
+                var message = new byte[Length(&next->payload)];
+                Copy(&next->payload, message);
+                CallBinary(message);
             }
-            DeliverNoAlloc(OnBinaryNoAlloc, OnBinaryNoCopy, &next->payload);
+            CallWithCopy(_onBinaryNoAlloc, &next->payload);
+            CallWithoutCopy(_onBinaryNoCopy, &next->payload);
         }
 
-        private void DeliverArray(fw_segment* payload)
+        private void CallMessage(string message)
         {
-            try
+            OnWebSocketMessageDelegate[] handlers = _onMessage;
+            for (int i = 0; handlers != null && i < handlers.Length; i++)
             {
-                var message = new byte[Length(payload)];
-                Copy(payload, message);
-                OnBinary(this, message);
-            }
-            catch (Exception exception)
-            {
-                Report(this, exception);
-            }
-        }
-
-        private void DeliverNoAlloc(
-            OnWebSocketBinaryNoAllocDelegate noAlloc, OnWebSocketNativeDelegate noCopy, fw_segment* payload)
-        {
-            if (noAlloc != null)
-            {
-                if (noCopy == null)
-                {
-                    CallWithCopy(noAlloc, payload);
-                    return;
-                }
                 try
                 {
-                    CallWithCopy(noAlloc, payload);
+                    handlers[i](this, message);
                 }
                 catch (Exception exception)
                 {
                     Report(this, exception);
                 }
             }
-            if (noCopy != null)
+        }
+
+        private void CallBinary(byte[] message)
+        {
+            OnWebSocketBinaryDelegate[] handlers = _onBinary;
+            for (int i = 0; handlers != null && i < handlers.Length; i++)
             {
-                noCopy(this, new NativeSegment(*payload));
+                try
+                {
+                    handlers[i](this, message);
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
+            }
+        }
+
+        private void CallWithoutCopy(OnWebSocketNativeDelegate[] handlers, fw_segment* payload)
+        {
+            for (int i = 0; handlers != null && i < handlers.Length; i++)
+            {
+                try
+                {
+                    handlers[i](this, new NativeSegment(*payload));
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
             }
         }
 
         private void DeliverFrame(fw_event* next)
         {
-            OnWebSocketIncompleteFrameDelegate handler = OnIncompleteFrame;
-            if (handler == null)
+            if (_onIncompleteFrame == null)
             {
                 return;
             }
-            int count = (int)next->payload.count;
-            byte[] data = BufferPool.Get(count, true);
+            int count = Length(&next->payload);
+            byte[] data = Borrow(count);
             try
             {
                 Copy(&next->payload, data);
-                handler(this, new WebSocketFrame(
+                CallIncompleteFrame(new WebSocketFrame(
                     (WebSocketFrameTypes)next->opcode,
                     next->is_first != 0,
                     next->is_final != 0,
@@ -231,20 +282,33 @@ namespace Framewire
             }
             finally
             {
-                BufferPool.Release(data);
+                GiveBack(data);
             }
         }
 
-        private void DeliverRequest(fw_event* next)
+        private void CallIncompleteFrame(WebSocketFrame frame)
+        {
+            OnWebSocketIncompleteFrameDelegate[] handlers = _onIncompleteFrame;
+            for (int i = 0; handlers != null && i < handlers.Length; i++)
+            {
+                try
+                {
+                    handlers[i](this, frame);
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
+            }
+        }
+
+        internal void DeliverRequest(fw_event* next)
         {
             HTTPRequest request = InternalRequest;
             try
             {
                 request.Begin(this, next->request);
-                if (OnInternalRequestCreated != null)
-                {
-                    OnInternalRequestCreated(this, request);
-                }
+                CallRequestCreated(request);
             }
             finally
             {
@@ -254,34 +318,73 @@ namespace Framewire
             }
         }
 
-        /// <summary>Calls a handler with a copy in an array that is used again.</summary>
-        private void CallWithCopy(OnWebSocketBinaryNoAllocDelegate handler, fw_segment* payload)
+        private void CallRequestCreated(HTTPRequest request)
         {
-            int count = Length(payload);
-            byte[] data = s_reused;
-            if (data == null || count > MaxReusedSize)
+            OnWebSocketRequestDelegate[] handlers = _onInternalRequestCreated;
+            for (int i = 0; handlers != null && i < handlers.Length; i++)
             {
-                CallWithPooledCopy(handler, payload);
-                return;
+                try
+                {
+                    handlers[i](this, request);
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
             }
-            Copy(payload, data);
-            handler(this, new BufferSegment(data, 0, count));
         }
 
-        private void CallWithPooledCopy(OnWebSocketBinaryNoAllocDelegate handler, fw_segment* payload)
+        /// <summary>Calls handlers with a copy in an array that is used again.</summary>
+        private void CallWithCopy(OnWebSocketBinaryNoAllocDelegate[] handlers, fw_segment* payload)
         {
-            // Its length is none of the pool's, so a handler that releases it does no harm.
-            s_reused = s_reused ?? new byte[MaxReusedSize + 64];
+            if (handlers == null)
+            {
+                return;
+            }
             int count = Length(payload);
-            byte[] data = BufferPool.Get(count, true);
+            byte[] data = Borrow(count);
             try
             {
                 Copy(payload, data);
-                handler(this, new BufferSegment(data, 0, count));
+                CallNoAlloc(handlers, new BufferSegment(data, 0, count));
             }
             finally
             {
-                BufferPool.Release(data);
+                GiveBack(data);
+            }
+        }
+
+        private void CallNoAlloc(OnWebSocketBinaryNoAllocDelegate[] handlers, BufferSegment message)
+        {
+            for (int i = 0; handlers != null && i < handlers.Length; i++)
+            {
+                try
+                {
+                    handlers[i](this, message);
+                }
+                catch (Exception exception)
+                {
+                    Report(this, exception);
+                }
+            }
+        }
+
+        /// <summary>Returns an array for a copy, which handlers may release without harm.</summary>
+        private static byte[] Borrow(int count)
+        {
+            if (count > MaxReusedSize)
+            {
+                return BufferPool.Lend(count);
+            }
+            // Its length is none of the pool's, which ignores it.
+            return s_reused ?? (s_reused = new byte[MaxReusedSize + 64]);
+        }
+
+        private static void GiveBack(byte[] data)
+        {
+            if (data.Length > MaxReusedSize + 64)
+            {
+                BufferPool.TakeBack(data);
             }
         }
 

@@ -55,14 +55,14 @@ namespace Framewire
 
         /// <summary>
         /// The number of queued events of all sockets, with those that exceeded the budget of the last
-        /// dispatch.
+        /// dispatch and those that are taken and not awaited yet.
         /// </summary>
         public static int Pending
         {
             get
             {
                 ulong queued = FramewireLibrary.IsLoaded ? (ulong)FramewireNative.fw_pending() : 0;
-                return (int)Math.Min(queued + (ulong)s_batch.Remaining, int.MaxValue);
+                return (int)Math.Min(queued + (ulong)(s_batch.Remaining + EarlyEvents.Total), int.MaxValue);
             }
         }
 
@@ -87,8 +87,8 @@ namespace Framewire
             {
                 throw new ArgumentOutOfRangeException(maxEvents < 0 ? "maxEvents" : "maxMicroseconds");
             }
-            FramewireLibrary.EnsureLoaded();
-            if (Interlocked.CompareExchange(ref s_dispatching, 1, 0) != 0)
+            // Before the first socket, and in a game that lacks the native library, this is called in every frame.
+            if (!FramewireLibrary.IsLoaded || Interlocked.CompareExchange(ref s_dispatching, 1, 0) != 0)
             {
                 return 0;
             }
@@ -205,7 +205,7 @@ namespace Framewire
                 Thread.Sleep(1);
                 timeout--;
             }
-            return FramewireNative.fw_wait(timeout) != 0;
+            return EarlyEvents.Total > 0 || FramewireNative.fw_wait(timeout) != 0;
         }
 
         private static int DispatchQueued(int maxEvents, int maxMicroseconds)
@@ -240,7 +240,7 @@ namespace Framewire
                     batch.ReleaseDelivered(events);
                 }
             }
-            s_isBlocked = hasIndividual && left == maxEvents && FramewireNative.fw_pending() != UIntPtr.Zero;
+            s_isBlocked = hasIndividual && left == maxEvents && Pending > 0;
             return maxEvents - left;
         }
 

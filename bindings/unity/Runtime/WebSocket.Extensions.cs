@@ -16,7 +16,8 @@ namespace Framewire
         private CustomExtension[] _offered;
 
         /// <summary>Those that the server has accepted; null if there are none.</summary>
-        private CustomExtension[] _active;
+        // Other threads send while a lost connection sets it to null: read it once.
+        private volatile CustomExtension[] _active;
 
         private void OfferExtensions(IExtension[] extensions)
         {
@@ -59,7 +60,7 @@ namespace Framewire
                     {
                         continue;
                     }
-                    if (!extension.Accept(accepted))
+                    if (!Accepts(extension, accepted))
                     {
                         Close(1010, "The extension " + extension.Name + " rejected its parameters.");
                         return false;
@@ -71,8 +72,22 @@ namespace Framewire
             return true;
         }
 
+        private bool Accepts(CustomExtension extension, string element)
+        {
+            try
+            {
+                return extension.Accept(element);
+            }
+            catch (Exception exception)
+            {
+                Report(this, exception);
+                return false;
+            }
+        }
+
         /// <summary>Encodes a message with the extensions and queues it.</summary>
-        private SendResult SendEncoded(fw_opcode opcode, byte* data, int count, SendOptions options, bool hasOptions)
+        private SendResult SendEncoded(
+            CustomExtension[] active, fw_opcode opcode, byte* data, int count, SendOptions options, bool hasOptions)
         {
             var copy = new byte[count];
             if (count > 0)
@@ -81,7 +96,7 @@ namespace Framewire
             }
             var payload = new BufferSegment(copy, 0, count);
             ReservedBits bits = ReservedBits.None;
-            foreach (CustomExtension extension in _active)
+            foreach (CustomExtension extension in active)
             {
                 BufferSegment encoded;
                 if (extension.Encode((WebSocketFrameTypes)opcode, payload, out encoded))
@@ -100,7 +115,7 @@ namespace Framewire
                     message.flags |= (uint)flags;
                     message.data = from;
                     message.len = (UIntPtr)payload.Count;
-                    return Send(&message);
+                    return Send(Native, &message);
                 }
                 return ToSendResult(opcode == fw_opcode.FW_OPCODE_TEXT
                     ? FramewireNative.fw_socket_send_text_with(Native, from, (UIntPtr)payload.Count, flags)
@@ -108,18 +123,18 @@ namespace Framewire
             }
         }
 
-        private SendResult SendEncoded(string message, SendOptions options, bool hasOptions)
+        private SendResult SendEncoded(CustomExtension[] active, string message, SendOptions options, bool hasOptions)
         {
             byte[] text = Encoding.UTF8.GetBytes(message);
             fixed (byte* data = text)
             {
-                return SendEncoded(fw_opcode.FW_OPCODE_TEXT, data, text.Length, options, hasOptions);
+                return SendEncoded(active, fw_opcode.FW_OPCODE_TEXT, data, text.Length, options, hasOptions);
             }
         }
 
         /// <summary>Consumes a reference to the segment.</summary>
         private SendResult SendEncodedSegment(
-            fw_opcode opcode, NativeSegment data, SendOptions options, bool hasOptions)
+            CustomExtension[] active, fw_opcode opcode, NativeSegment data, SendOptions options, bool hasOptions)
         {
             fw_segment raw = data.Raw;
             // Without a reference, the bytes must not be read: this one is released below.
@@ -128,11 +143,10 @@ namespace Framewire
                 return SendResult.InvalidSegment;
             }
             FramewireNative.fw_segment_release(raw);
-            LiveHandle();
             try
             {
                 byte* from = raw.data + (ulong)raw.offset;
-                return SendEncoded(opcode, from, Length(&raw), options, hasOptions);
+                return SendEncoded(active, opcode, from, Length(&raw), options, hasOptions);
             }
             finally
             {
@@ -194,12 +208,13 @@ namespace Framewire
 
         private BufferSegment Decode(WebSocketFrameTypes type, ReservedBits bits, BufferSegment payload)
         {
-            for (int i = _active == null ? -1 : _active.Length - 1; i >= 0; i--)
+            CustomExtension[] active = _active;
+            for (int i = active == null ? -1 : active.Length - 1; i >= 0; i--)
             {
-                if ((_active[i].ReservedBits & bits) != 0)
+                if ((active[i].ReservedBits & bits) != 0)
                 {
-                    payload = Checked(_active[i].Decode(type, payload), _active[i]);
-                    bits &= ~_active[i].ReservedBits;
+                    payload = Checked(active[i].Decode(type, payload), active[i]);
+                    bits &= ~active[i].ReservedBits;
                 }
             }
             if (bits != ReservedBits.None)

@@ -1,4 +1,5 @@
 using System;
+using System.Runtime.InteropServices;
 using System.Threading;
 using Framewire.Native;
 
@@ -16,16 +17,28 @@ namespace Framewire
             get { return Capability.All; }
         }
 
+        /// <summary>The version of the native library, such as <c>0.2.0</c>, for reports of faults.</summary>
+        public static string NativeVersion
+        {
+            get
+            {
+                FramewireLibrary.EnsureLoaded();
+                return Marshal.PtrToStringAnsi((IntPtr)FramewireNative.fw_version_string());
+            }
+        }
+
         /// <summary>
         /// Notifies the library that the network may have changed. Every open connection is pinged. If
         /// nothing is received within 3 seconds, it ends. With <see cref="Reconnect"/>, a new connection is opened
-        /// meanwhile and used if it is ready first: OnReconnecting and OnOpen follow each other. In Unity this is
-        /// called automatically.
+        /// meanwhile and used if it is ready first: OnReconnecting and OnOpen follow each other. Without a socket it does
+        /// nothing, and needs no native library. In Unity this is called automatically.
         /// </summary>
         public static void NetworkChanged()
         {
-            FramewireLibrary.EnsureLoaded();
-            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_network_changed());
+            if (FramewireLibrary.IsLoaded)
+            {
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_network_changed());
+            }
         }
 
         /// <summary>
@@ -34,8 +47,10 @@ namespace Framewire
         /// </summary>
         public static void Suspend()
         {
-            FramewireLibrary.EnsureLoaded();
-            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_suspend());
+            if (FramewireLibrary.IsLoaded)
+            {
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_suspend());
+            }
         }
 
         /// <summary>
@@ -44,8 +59,10 @@ namespace Framewire
         /// </summary>
         public static void Resume()
         {
-            FramewireLibrary.EnsureLoaded();
-            FramewireLibrary.ThrowIfFailed(FramewireNative.fw_resume());
+            if (FramewireLibrary.IsLoaded)
+            {
+                FramewireLibrary.ThrowIfFailed(FramewireNative.fw_resume());
+            }
         }
 
         /// <summary>
@@ -143,6 +160,25 @@ namespace Framewire
                 }
             }
             return result == fw_result.FW_RESULT_OK;
+        }
+
+        /// <summary>
+        /// Shuts down within a second when play mode ends or scripts are reloaded. Sockets that handlers open meanwhile
+        /// would live on in edit mode: they are destroyed, without events.
+        /// </summary>
+        internal static void ShutdownForGood()
+        {
+            Shutdown(1000);
+            if (!FramewireLibrary.IsLoaded)
+            {
+                return;
+            }
+            WebSocket[] opened = SocketTable.RemoveAll();
+            FramewireNative.fw_shutdown(0);
+            foreach (WebSocket socket in opened)
+            {
+                socket.EndClient();
+            }
         }
     }
 }

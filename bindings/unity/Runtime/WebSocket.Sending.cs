@@ -5,7 +5,7 @@ using Framewire.Native;
 namespace Framewire
 {
     // Sending. Every method copies the message once into the native send queue, except those that take a
-    // NativeSegment, and allocates no managed memory.
+    // NativeSegment, and allocates no managed memory, unless a CustomExtension is in use.
     public sealed unsafe partial class WebSocket
     {
         // Texts up to this length are encoded on the stack, which is cheaper than a pooled buffer.
@@ -21,9 +21,10 @@ namespace Framewire
                 throw new ArgumentNullException("message");
             }
             fw_socket socket = LiveHandle();
-            if (_active != null)
+            CustomExtension[] active = _active;
+            if (active != null)
             {
-                return SendEncoded(message, default(SendOptions), false);
+                return SendEncoded(active, message, default(SendOptions), false);
             }
             fixed (char* characters = message)
             {
@@ -95,9 +96,10 @@ namespace Framewire
                 throw new ArgumentOutOfRangeException("count");
             }
             fw_socket socket = LiveHandle();
-            if (_active != null)
+            CustomExtension[] active = _active;
+            if (active != null)
             {
-                return SendEncoded(fw_opcode.FW_OPCODE_BINARY, data, count, default(SendOptions), false);
+                return SendEncoded(active, fw_opcode.FW_OPCODE_BINARY, data, count, default(SendOptions), false);
             }
             fw_result result = FramewireNative.fw_socket_send_binary(socket, data, (UIntPtr)(uint)count);
             return result == fw_result.FW_RESULT_OK ? SendResult.Queued : ToSendResult(result);
@@ -114,10 +116,12 @@ namespace Framewire
             {
                 throw new ArgumentNullException("message");
             }
-            if (_active != null)
+            // Before memory is allocated, which only the native call releases.
+            fw_socket socket = LiveHandle();
+            CustomExtension[] active = _active;
+            if (active != null)
             {
-                LiveHandle();
-                return SendEncoded(message, options, true);
+                return SendEncoded(active, message, options, true);
             }
             fw_message raw = ToMessage(fw_opcode.FW_OPCODE_TEXT, options);
             fixed (char* characters = message)
@@ -129,7 +133,7 @@ namespace Framewire
                     raw.len = (UIntPtr)(message.Length == 0
                         ? 0
                         : Encoding.UTF8.GetBytes(characters, message.Length, text, MaxStackText * 3));
-                    return Send(&raw);
+                    return Send(socket, &raw);
                 }
                 int bytes = Encoding.UTF8.GetByteCount(characters, message.Length);
                 fw_result result = FramewireNative.fw_buffer_get((UIntPtr)bytes, &raw.segment);
@@ -139,7 +143,7 @@ namespace Framewire
                 }
                 byte* to = raw.segment.data + (ulong)raw.segment.offset;
                 Encoding.UTF8.GetBytes(characters, message.Length, to, bytes);
-                return Send(&raw);
+                return Send(socket, &raw);
             }
         }
 
@@ -170,15 +174,16 @@ namespace Framewire
         /// <exception cref="ArgumentException">The socket does not have the lane.</exception>
         public SendResult Send(byte* data, int count, SendOptions options)
         {
-            if (_active != null)
+            fw_socket socket = LiveHandle();
+            CustomExtension[] active = _active;
+            if (active != null)
             {
-                LiveHandle();
-                return SendEncoded(fw_opcode.FW_OPCODE_BINARY, data, (int)NonNegative(count), options, true);
+                return SendEncoded(active, fw_opcode.FW_OPCODE_BINARY, data, (int)NonNegative(count), options, true);
             }
             fw_message raw = ToMessage(fw_opcode.FW_OPCODE_BINARY, options);
             raw.data = data;
             raw.len = (UIntPtr)NonNegative(count);
-            return Send(&raw);
+            return Send(socket, &raw);
         }
 
         /// <summary>
@@ -234,11 +239,13 @@ namespace Framewire
         /// <returns>Whether the message was queued.</returns>
         public SendResult SendAsText(NativeSegment data)
         {
-            if (_active != null)
+            fw_socket socket = LiveHandle(data);
+            CustomExtension[] active = _active;
+            if (active != null)
             {
-                return SendEncodedSegment(fw_opcode.FW_OPCODE_TEXT, data, default(SendOptions), false);
+                return SendEncodedSegment(active, fw_opcode.FW_OPCODE_TEXT, data, default(SendOptions), false);
             }
-            return ToSegmentResult(FramewireNative.fw_socket_send_text_segment(LiveHandle(), data.Raw));
+            return ToSegmentResult(FramewireNative.fw_socket_send_text_segment(socket, data.Raw));
         }
 
         /// <summary>
@@ -248,11 +255,13 @@ namespace Framewire
         /// <returns>Whether the message was queued.</returns>
         public SendResult SendAsBinary(NativeSegment data)
         {
-            if (_active != null)
+            fw_socket socket = LiveHandle(data);
+            CustomExtension[] active = _active;
+            if (active != null)
             {
-                return SendEncodedSegment(fw_opcode.FW_OPCODE_BINARY, data, default(SendOptions), false);
+                return SendEncodedSegment(active, fw_opcode.FW_OPCODE_BINARY, data, default(SendOptions), false);
             }
-            return ToSegmentResult(FramewireNative.fw_socket_send_binary_segment(LiveHandle(), data.Raw));
+            return ToSegmentResult(FramewireNative.fw_socket_send_binary_segment(socket, data.Raw));
         }
 
         /// <summary>
@@ -284,10 +293,11 @@ namespace Framewire
                 fixed (byte* bytes = data.Data)
                 {
                     byte* from = bytes + data.Offset;
-                    if (_active != null)
+                    CustomExtension[] active = _active;
+                    if (active != null)
                     {
                         fw_opcode opcode = text ? fw_opcode.FW_OPCODE_TEXT : fw_opcode.FW_OPCODE_BINARY;
-                        return SendEncoded(opcode, from, data.Count, default(SendOptions), false);
+                        return SendEncoded(active, opcode, from, data.Count, default(SendOptions), false);
                     }
                     fw_result result = text
                         ? FramewireNative.fw_socket_send_text(socket, from, (UIntPtr)data.Count)
@@ -314,9 +324,9 @@ namespace Framewire
             return message;
         }
 
-        private SendResult Send(fw_message* message)
+        private static SendResult Send(fw_socket socket, fw_message* message)
         {
-            fw_result result = FramewireNative.fw_socket_send(LiveHandle(), message);
+            fw_result result = FramewireNative.fw_socket_send(socket, message);
             if (result == fw_result.FW_RESULT_INVALID_ARGUMENT)
             {
                 FramewireLibrary.ThrowIfFailed(result);
@@ -326,22 +336,43 @@ namespace Framewire
 
         private SendResult Send(fw_opcode opcode, NativeSegment data, SendOptions options)
         {
-            if (_active != null)
+            fw_socket socket = LiveHandle(data);
+            CustomExtension[] active = _active;
+            if (active != null)
             {
-                return SendEncodedSegment(opcode, data, options, true);
+                return SendEncodedSegment(active, opcode, data, options, true);
             }
             if (data.Raw.buffer.id == 0)
             {
                 return SendResult.InvalidSegment;
             }
-            fw_message message = ToMessage(opcode, options);
+            fw_message message;
+            try
+            {
+                message = ToMessage(opcode, options);
+            }
+            catch
+            {
+                FramewireNative.fw_segment_release(data.Raw);
+                throw;
+            }
             message.segment = data.Raw;
-            fw_result result = FramewireNative.fw_socket_send(LiveHandle(), &message);
+            fw_result result = FramewireNative.fw_socket_send(socket, &message);
             if (result == fw_result.FW_RESULT_INVALID_ARGUMENT)
             {
                 FramewireLibrary.ThrowIfFailed(result);
             }
             return ToSegmentResult(result);
+        }
+
+        /// <summary>Returns the socket, or releases the segment and throws.</summary>
+        private fw_socket LiveHandle(NativeSegment data)
+        {
+            if (IsDisposed)
+            {
+                FramewireNative.fw_segment_release(data.Raw);
+            }
+            return LiveHandle();
         }
 
         private SendResult ToSegmentResult(fw_result result)

@@ -114,16 +114,22 @@ namespace Framewire
         }
 
         /// <summary>Called when the connection is open and messages can be sent.</summary>
-        public OnWebSocketOpenDelegate OnOpen { get; set; }
+        public OnWebSocketOpenDelegate OnOpen
+        {
+            get { return Handlers.Combine(_onOpen); }
+            set { _onOpen = Handlers.Split(value); }
+        }
+
+        private OnWebSocketOpenDelegate[] _onOpen;
 
         /// <summary>Called for each text message.</summary>
         public OnWebSocketMessageDelegate OnMessage
         {
-            get { return _onMessage; }
-            set { _onMessage = CheckHandler(value); }
+            get { return Handlers.Combine(_onMessage); }
+            set { _onMessage = Handlers.Split(CheckHandler(value)); }
         }
 
-        private OnWebSocketMessageDelegate _onMessage;
+        private OnWebSocketMessageDelegate[] _onMessage;
 
         /// <summary>
         /// Called for each text message, with its UTF-8 in an array that is valid until the handler returns
@@ -131,29 +137,29 @@ namespace Framewire
         /// </summary>
         public OnWebSocketBinaryNoAllocDelegate OnMessageNoAlloc
         {
-            get { return _onMessageNoAlloc; }
-            set { _onMessageNoAlloc = CheckHandler(value); }
+            get { return Handlers.Combine(_onMessageNoAlloc); }
+            set { _onMessageNoAlloc = Handlers.Split(CheckHandler(value)); }
         }
 
-        private OnWebSocketBinaryNoAllocDelegate _onMessageNoAlloc;
+        private OnWebSocketBinaryNoAllocDelegate[] _onMessageNoAlloc;
 
         /// <summary>Called for each text message, with its UTF-8 in native memory, without a copy.</summary>
         public OnWebSocketNativeDelegate OnMessageNoCopy
         {
-            get { return _onMessageNoCopy; }
-            set { _onMessageNoCopy = CheckHandler(value); }
+            get { return Handlers.Combine(_onMessageNoCopy); }
+            set { _onMessageNoCopy = Handlers.Split(CheckHandler(value)); }
         }
 
-        private OnWebSocketNativeDelegate _onMessageNoCopy;
+        private OnWebSocketNativeDelegate[] _onMessageNoCopy;
 
         /// <summary>Called for each binary message, with a new array.</summary>
         public OnWebSocketBinaryDelegate OnBinary
         {
-            get { return _onBinary; }
-            set { _onBinary = CheckHandler(value); }
+            get { return Handlers.Combine(_onBinary); }
+            set { _onBinary = Handlers.Split(CheckHandler(value)); }
         }
 
-        private OnWebSocketBinaryDelegate _onBinary;
+        private OnWebSocketBinaryDelegate[] _onBinary;
 
         /// <summary>
         /// Called for each binary message, with an array that is valid until the handler returns and is used
@@ -161,11 +167,11 @@ namespace Framewire
         /// </summary>
         public OnWebSocketBinaryNoAllocDelegate OnBinaryNoAlloc
         {
-            get { return _onBinaryNoAlloc; }
-            set { _onBinaryNoAlloc = CheckHandler(value); }
+            get { return Handlers.Combine(_onBinaryNoAlloc); }
+            set { _onBinaryNoAlloc = Handlers.Split(CheckHandler(value)); }
         }
 
-        private OnWebSocketBinaryNoAllocDelegate _onBinaryNoAlloc;
+        private OnWebSocketBinaryNoAllocDelegate[] _onBinaryNoAlloc;
 
         /// <summary>
         /// Called for each binary message, with its bytes in native memory, without a copy.
@@ -173,50 +179,74 @@ namespace Framewire
         /// </summary>
         public OnWebSocketNativeDelegate OnBinaryNoCopy
         {
-            get { return _onBinaryNoCopy; }
-            set { _onBinaryNoCopy = CheckHandler(value); }
+            get { return Handlers.Combine(_onBinaryNoCopy); }
+            set { _onBinaryNoCopy = Handlers.Split(CheckHandler(value)); }
         }
 
-        private OnWebSocketNativeDelegate _onBinaryNoCopy;
+        private OnWebSocketNativeDelegate[] _onBinaryNoCopy;
 
         /// <summary>
         /// Called for each pong, including those for keepalive pings. Not available under WebGL.
         /// </summary>
         public OnWebSocketBinaryNoAllocDelegate OnPong
         {
-            get { return _onPong; }
+            get { return Handlers.Combine(_onPong); }
             set
             {
                 if (value != null)
                 {
                     Capability.Require(WebSocketCapabilities.Ping, "OnPong");
                 }
-                _onPong = value;
+                _onPong = Handlers.Split(value);
             }
         }
 
-        private OnWebSocketBinaryNoAllocDelegate _onPong;
+        private OnWebSocketBinaryNoAllocDelegate[] _onPong;
 
         /// <summary>
         /// Called when the connection failed and is retried after a delay; see <see cref="Reconnect"/>. Close
         /// cancels the retry.
         /// </summary>
-        public OnWebSocketReconnectingDelegate OnReconnecting { get; set; }
+        public OnWebSocketReconnectingDelegate OnReconnecting
+        {
+            get { return Handlers.Combine(_onReconnecting); }
+            set { _onReconnecting = Handlers.Split(value); }
+        }
+
+        private OnWebSocketReconnectingDelegate[] _onReconnecting;
 
         /// <summary>
         /// Called once for each message with a <see cref="SendOptions.Tag"/>, before the connection ends.
         /// </summary>
-        public OnWebSocketSentDelegate OnSent { get; set; }
+        public OnWebSocketSentDelegate OnSent
+        {
+            get { return Handlers.Combine(_onSent); }
+            set { _onSent = Handlers.Split(value); }
+        }
+
+        private OnWebSocketSentDelegate[] _onSent;
 
         /// <summary>
         /// Called when the connection has ended with a closing handshake, or was cancelled by Close or Abort.
         /// </summary>
-        public OnWebSocketClosedDelegate OnClosed { get; set; }
+        public OnWebSocketClosedDelegate OnClosed
+        {
+            get { return Handlers.Combine(_onClosed); }
+            set { _onClosed = Handlers.Split(value); }
+        }
+
+        private OnWebSocketClosedDelegate[] _onClosed;
 
         /// <summary>
         /// Called when the connection failed. <see cref="LastError"/> contains the details.
         /// </summary>
-        public OnWebSocketErrorDelegate OnError { get; set; }
+        public OnWebSocketErrorDelegate OnError
+        {
+            get { return Handlers.Combine(_onError); }
+            set { _onError = Handlers.Split(value); }
+        }
+
+        private OnWebSocketErrorDelegate[] _onError;
 
         /// <summary>
         /// Called for each fragment of a fragmented message. While a handler is attached, fragmented messages
@@ -224,7 +254,7 @@ namespace Framewire
         /// </summary>
         public OnWebSocketIncompleteFrameDelegate OnIncompleteFrame
         {
-            get { return _onIncompleteFrame; }
+            get { return Handlers.Combine(_onIncompleteFrame); }
             set
             {
                 if (value != null)
@@ -233,11 +263,11 @@ namespace Framewire
                 }
                 CheckHandler(value);
                 EnableEvent(fw_event_type.FW_EVENT_INCOMPLETE_FRAME, value != null);
-                _onIncompleteFrame = value;
+                _onIncompleteFrame = Handlers.Split(value);
             }
         }
 
-        private OnWebSocketIncompleteFrameDelegate _onIncompleteFrame;
+        private OnWebSocketIncompleteFrameDelegate[] _onIncompleteFrame;
 
         /// <summary>
         /// Called before each connection attempt, with the upgrade request. The attempt continues when the
@@ -245,7 +275,7 @@ namespace Framewire
         /// </summary>
         public OnWebSocketRequestDelegate OnInternalRequestCreated
         {
-            get { return _onInternalRequestCreated; }
+            get { return Handlers.Combine(_onInternalRequestCreated); }
             set
             {
                 if (value != null)
@@ -253,11 +283,11 @@ namespace Framewire
                     Capability.Require(WebSocketCapabilities.Headers, "OnInternalRequestCreated");
                 }
                 EnableEvent(fw_event_type.FW_EVENT_REQUEST, value != null || _internalRequest != null);
-                _onInternalRequestCreated = value;
+                _onInternalRequestCreated = Handlers.Split(value);
             }
         }
 
-        private OnWebSocketRequestDelegate _onInternalRequestCreated;
+        private OnWebSocketRequestDelegate[] _onInternalRequestCreated;
 
         /// <summary>
         /// The upgrade request. A change made before Open applies to every connection attempt; a change made
@@ -397,7 +427,8 @@ namespace Framewire
         }
 
         /// <summary>
-        /// The error of the last connection, or null. Set before OnError or OnReconnecting is called.
+        /// The error of the last connection, or null. Set before OnError or OnReconnecting is called; null again when the
+        /// connection is open.
         /// </summary>
         public WebSocketError LastError { get; private set; }
 

@@ -48,7 +48,7 @@ namespace Framewire
         /// <returns>A task that completes when the connection is open, or has failed.</returns>
         public Task ConnectAsync(Uri uri, int timeout)
         {
-            if (_socket != null && _socket.State != WebSocketStates.Closed)
+            if (!HasEnded)
             {
                 throw new InvalidOperationException("The socket is connected already.");
             }
@@ -86,7 +86,7 @@ namespace Framewire
         /// <returns>A task that completes when the connection has ended.</returns>
         public Task CloseAsync()
         {
-            if (_socket == null || _socket.State == WebSocketStates.Closed)
+            if (HasEnded)
             {
                 return Task.FromResult(true);
             }
@@ -123,6 +123,16 @@ namespace Framewire
                 sent.SetException(new InvalidOperationException("The message was refused: " + result + "."));
             }
             return sent.Task;
+        }
+
+        /// <summary>Whether there is no connection, also because WebSocket.Shutdown has ended it.</summary>
+        private bool HasEnded
+        {
+            get
+            {
+                WebSocketStates state = _socket == null ? WebSocketStates.Closed : _socket.State;
+                return state == WebSocketStates.Closed || state == WebSocketStates.Unknown;
+            }
         }
 
         private void HandleOpen(WebSocket socket)

@@ -104,7 +104,7 @@ namespace NativeWebSocket
     /// The API of the package NativeWebSocket on Framewire. Handlers run in WebSocket.DispatchAll of Framewire, which its
     /// updater calls once per frame, and in <see cref="DispatchMessageQueue"/>.
     /// </summary>
-    public class WebSocket : IWebSocket
+    public class WebSocket : IWebSocket, IDisposable
     {
         private readonly Framewire.WebSocket _socket;
         private TaskCompletionSource<bool> _ended;
@@ -198,6 +198,19 @@ namespace NativeWebSocket
         public void CancelConnection()
         {
             _socket.Abort();
+        }
+
+        /// <summary>
+        /// Drops the connection and releases the socket. No handler is called afterwards; the task of
+        /// <see cref="Connect"/> completes.
+        /// </summary>
+        public void Dispose()
+        {
+            _socket.Dispose();
+            if (_ended != null)
+            {
+                _ended.TrySetResult(true);
+            }
         }
 
         /// <summary>Sends a binary message.</summary>

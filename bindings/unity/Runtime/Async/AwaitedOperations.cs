@@ -1,6 +1,5 @@
 #if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
 using System;
-using System.Collections.Generic;
 using System.Threading;
 using Framewire.Native;
 
@@ -27,8 +26,7 @@ namespace Framewire
         // A message event, or zero.
         private fw_event _message;
 
-        // Taken by a DispatchAll that ran while another thread called OpenAsync; at most a batch.
-        private Queue<fw_event> _early;
+        private readonly EarlyEvents _early = new EarlyEvents();
 
         /// <summary>Releases the events if the socket is never disposed.</summary>
         ~AwaitedOperations()
@@ -52,20 +50,14 @@ namespace Framewire
         /// <summary>Takes the next event of a socket.</summary>
         internal bool Take(fw_socket socket, fw_event* next)
         {
-            if (_early != null && _early.Count > 0)
-            {
-                *next = _early.Dequeue();
-                return true;
-            }
-            return FramewireNative.fw_socket_next_events(socket, next, (UIntPtr)1) != UIntPtr.Zero;
+            return _early.Take(next)
+                || FramewireNative.fw_socket_next_events(socket, next, (UIntPtr)1) != UIntPtr.Zero;
         }
 
         /// <summary>Keeps an event until something is awaited. Zeroes the original, which then needs no release.</summary>
         internal void Keep(fw_event* next)
         {
-            _early = _early ?? new Queue<fw_event>();
-            _early.Enqueue(*next);
-            *next = default(fw_event);
+            _early.Add(next);
         }
 
         /// <summary>Completes Receive with a message, or drops it if nobody receives: CloseAsync is awaited.</summary>
@@ -98,11 +90,7 @@ namespace Framewire
         internal void ReleaseAll()
         {
             ReleaseMessage();
-            while (_early != null && _early.Count > 0)
-            {
-                fw_event next = _early.Dequeue();
-                Events.Release(&next);
-            }
+            _early.Release();
         }
 
         /// <summary>Completes what is cancelled.</summary>
@@ -131,9 +119,11 @@ namespace Framewire
         /// <summary>Removes what the end of the connection completes, before handlers run.</summary>
         internal Ending End()
         {
-            var ending = new Ending(Receive, Open, Close);
-            Open = null;
-            Close = null;
+            // A receive that begins later is one of the next connection.
+            var ending = new Ending(
+                Receive.IsPending ? Receive : null,
+                Interlocked.Exchange(ref Open, null),
+                Interlocked.Exchange(ref Close, null));
             _aborted = false;
             return ending;
         }
@@ -164,24 +154,19 @@ namespace Framewire
 
             internal void Closed(ushort code, string reason)
             {
-                if (_receive == null)
-                {
-                    return;
-                }
                 Fail(_open, code, reason);
                 if (!Cancel(_close) && _close != null)
                 {
                     _close.SetResult(true);
                 }
-                _receive.SetResult(new WebSocketMessage(code, reason));
+                if (_receive != null)
+                {
+                    _receive.SetResult(new WebSocketMessage(code, reason));
+                }
             }
 
             internal void Failed(Exception error)
             {
-                if (_receive == null)
-                {
-                    return;
-                }
                 if (!Cancel(_open) && _open != null)
                 {
                     _open.SetError(error);
@@ -190,7 +175,10 @@ namespace Framewire
                 {
                     _close.SetError(error);
                 }
-                _receive.SetError(error);
+                if (_receive != null)
+                {
+                    _receive.SetError(error);
+                }
             }
 
             private static void Fail(Completion<bool> open, ushort code, string reason)

@@ -17,7 +17,24 @@ namespace Framewire
 
         private static readonly object s_lock = new object();
         private static volatile FramewireClientWebSocket[] s_clients = new FramewireClientWebSocket[0];
-        private static bool s_isRunning;
+        private static volatile bool s_isRunning;
+
+        /// <summary>
+        /// Whether there are threads, one to take the events and a pool to complete tasks on. Otherwise, as under WebGL,
+        /// both happen in DispatchAll. Tests set it.
+        /// </summary>
+        internal static bool HasThreads =
+#if UNITY_WEBGL && !UNITY_EDITOR
+            false;
+#else
+            true;
+#endif
+
+        /// <summary>Whether the thread is running.</summary>
+        internal static bool IsRunning
+        {
+            get { return s_isRunning; }
+        }
 
         internal static void Add(FramewireClientWebSocket client)
         {
@@ -27,8 +44,7 @@ namespace Framewire
                 s_clients.CopyTo(larger, 0);
                 larger[larger.Length - 1] = client;
                 s_clients = larger;
-#if !UNITY_WEBGL || UNITY_EDITOR
-                if (!s_isRunning)
+                if (HasThreads && !s_isRunning)
                 {
                     s_isRunning = true;
                     var thread = new Thread(Run);
@@ -36,7 +52,6 @@ namespace Framewire
                     thread.IsBackground = true;
                     thread.Start();
                 }
-#endif
             }
         }
 
@@ -51,9 +66,10 @@ namespace Framewire
         /// <summary>Takes events where there are no threads, inside DispatchAll.</summary>
         internal static void PumpWithoutThread(FramewireClientWebSocket client)
         {
-#if UNITY_WEBGL && !UNITY_EDITOR
-            client.Pump();
-#endif
+            if (!HasThreads)
+            {
+                client.Pump();
+            }
         }
 
         private static void Run()
@@ -74,7 +90,7 @@ namespace Framewire
                 {
                     continue;
                 }
-                if (FramewireNative.fw_pending() != UIntPtr.Zero)
+                if (FramewireNative.fw_pending() != UIntPtr.Zero || EarlyEvents.Total > 0)
                 {
                     // Events of sockets that are dispatched elsewhere, with which the native wait returns at once.
                     Thread.Sleep(1);

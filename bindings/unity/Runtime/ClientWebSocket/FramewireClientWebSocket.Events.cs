@@ -30,11 +30,7 @@ namespace Framewire
         /// <summary>Keeps an event that DispatchAll has taken before this client was there.</summary>
         internal unsafe void Keep(fw_event* next)
         {
-            lock (_lock)
-            {
-                _early.Enqueue(*next);
-            }
-            *next = default(fw_event);
+            _early.Add(next);
         }
 
         /// <summary>The library was shut down.</summary>
@@ -52,25 +48,35 @@ namespace Framewire
         private unsafe bool TakeEvents()
         {
             bool hasTaken = false;
-            fixed (fw_event* next = &_taken)
+            if (_isTakingEvents)
             {
-                while (_socket != null && !_hasEnded && _held < MaxHeld && Take(next))
+                // In a continuation, without threads.
+                return false;
+            }
+            _isTakingEvents = true;
+            try
+            {
+                fixed (fw_event* next = &_taken)
                 {
-                    hasTaken = true;
-                    Handle(next);
+                    while (_socket != null && !_hasEnded && _held < MaxHeld && Take(next))
+                    {
+                        hasTaken = true;
+                        Handle(next);
+                    }
                 }
+                SendWaiting();
+            }
+            finally
+            {
+                _isTakingEvents = false;
             }
             return hasTaken;
         }
 
         private unsafe bool Take(fw_event* next)
         {
-            if (_early.Count > 0)
-            {
-                *next = _early.Dequeue();
-                return true;
-            }
-            return FramewireNative.fw_socket_next_events(_socket.Native, next, (UIntPtr)1) != UIntPtr.Zero;
+            return _early.Take(next)
+                || FramewireNative.fw_socket_next_events(_socket.Native, next, (UIntPtr)1) != UIntPtr.Zero;
         }
 
         private unsafe void Handle(fw_event* next)
@@ -107,6 +113,9 @@ namespace Framewire
             {
                 case fw_event_type.FW_EVENT_OPEN:
                     HandleOpen();
+                    break;
+                case fw_event_type.FW_EVENT_REQUEST:
+                    _socket.DeliverRequest(next);
                     break;
                 case fw_event_type.FW_EVENT_SENT:
                     HandleSent(next->tag, next->outcome);
@@ -209,9 +218,10 @@ namespace Framewire
             TaskCompletionSource<ValueWebSocketReceiveResult> receiving = _receiving;
             if (_received.Count > 0)
             {
+                ValueWebSocketReceiveResult received = Read(_receiveBuffer.Span);
                 _receiving = null;
-                receiving.TrySetResult(Read(_receiveBuffer.Span));
                 _receiveBuffer = default(Memory<byte>);
+                receiving.TrySetResult(received);
                 return;
             }
             if (!_hasEnded)
@@ -301,45 +311,38 @@ namespace Framewire
         private void End(Exception reason)
         {
             _hasEnded = true;
+            DiscardReceived();
+            Leave();
+            TaskCompletionSource<ValueWebSocketReceiveResult> receiving = _receiving;
+            TaskCompletionSource<bool> closing = _closing;
+            _receiving = null;
+            _receiveBuffer = default(Memory<byte>);
+            _closing = null;
             if (_connecting != null)
             {
                 _connecting.TrySetException(ConnectFailure());
             }
             FailSends(reason);
-            if (_receiving != null)
+            if (receiving != null)
             {
-                _receiving.TrySetException(reason);
-                _receiving = null;
-                _receiveBuffer = default(Memory<byte>);
+                receiving.TrySetException(reason);
             }
-            if (_closing != null)
+            if (closing != null)
             {
-                _closing.TrySetException(reason);
-                _closing = null;
+                closing.TrySetException(reason);
             }
-            DiscardReceived();
-            Leave();
         }
 
         /// <summary>No further event comes, or is wanted.</summary>
-        private unsafe void Leave()
+        private void Leave()
         {
             ClientDriver.Remove(this);
-            ReleaseEarly();
+            _early.Release();
             if (_socket != null)
             {
                 // Dispose alone would send a close frame.
                 _socket.Abort();
                 _socket.Dispose();
-            }
-        }
-
-        private unsafe void ReleaseEarly()
-        {
-            while (_early.Count > 0)
-            {
-                fw_event next = _early.Dequeue();
-                FramewireNative.fw_event_release(&next);
             }
         }
 
@@ -353,11 +356,18 @@ namespace Framewire
 
         private void FailSends(Exception reason)
         {
-            foreach (TaskCompletionSource<bool> sent in _sends.Values)
+            var failed = new List<TaskCompletionSource<bool>>(_sends.Values);
+            _sends.Clear();
+            while (_waiting.Count > 0)
+            {
+                WaitingSend waiting = _waiting.Dequeue();
+                waiting.Payload.Release();
+                failed.Add(waiting.Sent);
+            }
+            foreach (TaskCompletionSource<bool> sent in failed)
             {
                 sent.TrySetException(reason);
             }
-            _sends.Clear();
         }
     }
 }

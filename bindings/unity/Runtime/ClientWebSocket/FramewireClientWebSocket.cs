@@ -18,8 +18,8 @@ namespace Framewire
     ///
     /// <para>It does not depend on a game loop. One background thread takes the events of all of these sockets;
     /// DispatchAll leaves them alone. Tasks complete on the thread pool, or in the SynchronizationContext that awaits
-    /// them. Members may be called from any thread. As with ClientWebSocket, one send and one receive may be pending at
-    /// the same time.</para>
+    /// them. Under WebGL, which has no threads, events are taken and tasks complete inside DispatchAll. Members may be
+    /// called from any thread. As with ClientWebSocket, one send and one receive may be pending at the same time.</para>
     /// </summary>
     public sealed partial class FramewireClientWebSocket : System.Net.WebSockets.WebSocket
     {
@@ -42,12 +42,15 @@ namespace Framewire
 
         private readonly FramewireClientWebSocketOptions _options = new FramewireClientWebSocketOptions();
         private readonly object _lock = new object();
+        private readonly EarlyEvents _early = new EarlyEvents();
 
         // All of the following are used with the lock held.
-        private readonly Queue<fw_event> _early = new Queue<fw_event>();
         private readonly Queue<fw_event> _received = new Queue<fw_event>();
         private readonly Dictionary<ulong, TaskCompletionSource<bool>> _sends =
             new Dictionary<ulong, TaskCompletionSource<bool>>();
+
+        // Messages that the native queues have no room for, in order.
+        private readonly Queue<WaitingSend> _waiting = new Queue<WaitingSend>();
 
         // The event that is being handled. Not on the stack, so that the finalizer releases it if the thread is aborted,
         // because its AppDomain unloads. An event that is in two places is released once: its handle is stale then.
@@ -57,6 +60,7 @@ namespace Framewire
         private Uri _uri;
         private WebSocketState _state = WebSocketState.None;
         private bool _isDisposed;
+        private bool _isTakingEvents;
         private int _held;
         private int _offset;
         private ulong _lastTag;
@@ -161,7 +165,10 @@ namespace Framewire
         /// <param name="messageType">Text or Binary.</param>
         /// <param name="endOfMessage">Whether the message is complete.</param>
         /// <param name="cancellationToken">Aborts the connection.</param>
-        /// <returns>A task that completes when the message was given to the network.</returns>
+        /// <returns>
+        /// A task that completes when the message was given to the network. While the queue of received messages or the
+        /// send queue is full, the message waits.
+        /// </returns>
         public override Task SendAsync(
             ArraySegment<byte> buffer,
             WebSocketMessageType messageType,
@@ -290,8 +297,12 @@ namespace Framewire
             if (FramewireLibrary.IsLoaded)
             {
                 DiscardReceived();
-                ReleaseEarly();
+                _early.Release();
                 ReleaseTaken();
+                foreach (WaitingSend waiting in _waiting)
+                {
+                    FramewireNative.fw_segment_release(waiting.Payload.Raw);
+                }
             }
         }
 
@@ -327,7 +338,7 @@ namespace Framewire
                         ClientDriver.Remove(this);
                     }
                 }
-                await WithCancellation(connecting.Task, cancellation).ConfigureAwait(false);
+                await WithCancellation(connecting.Task, cancellation).ConfigureAwait(!ClientDriver.HasThreads);
             }
             catch (Exception exception)
             {
@@ -395,7 +406,7 @@ namespace Framewire
             _unsentCount += part.Length;
         }
 
-        /// <summary>Queues a message with its earlier parts. Returns why it was refused, or null.</summary>
+        /// <summary>Sends a message with its earlier parts. Returns why it was refused, or null.</summary>
         private unsafe Exception Send(ReadOnlySpan<byte> last, TaskCompletionSource<bool> sent)
         {
             if (_unsentCount > 0)
@@ -404,29 +415,79 @@ namespace Framewire
                 last = new ReadOnlySpan<byte>(_unsent, 0, _unsentCount);
                 _unsentCount = 0;
             }
-            var options = new SendOptions { Tag = ++_lastTag };
-            SendResult result;
-            if (_unsentType == WebSocketMessageType.Binary)
+            // Otherwise after those that wait.
+            if (_waiting.Count == 0)
             {
-                fixed (byte* data = &MemoryMarshal.GetReference(last))
+                SendResult result;
+                if (_unsentType == WebSocketMessageType.Binary)
                 {
-                    result = _socket.Send(data, last.Length, options);
+                    fixed (byte* data = &MemoryMarshal.GetReference(last))
+                    {
+                        result = _socket.Send(data, last.Length, new SendOptions { Tag = _lastTag + 1 });
+                    }
+                }
+                else
+                {
+                    result = SendSegment(CopyToSegment(last), _unsentType);
+                }
+                if (result != SendResult.QueueFull)
+                {
+                    return Sent(result, sent);
                 }
             }
-            else
+            _waiting.Enqueue(new WaitingSend { Payload = CopyToSegment(last), Type = _unsentType, Sent = sent });
+            return null;
+        }
+
+        /// <summary>Sends messages that wait, until there is no more room.</summary>
+        private void SendWaiting()
+        {
+            while (_waiting.Count > 0 && !_hasEnded)
             {
-                NativeSegment segment = NativeSegment.Get(last.Length);
-                last.CopyTo(new Span<byte>(segment.Data, last.Length));
-                result = _socket.SendAsText(segment, options);
+                WaitingSend first = _waiting.Peek();
+                first.Payload.Retain();
+                SendResult result = SendSegment(first.Payload, first.Type);
+                if (result == SendResult.QueueFull)
+                {
+                    return;
+                }
+                _waiting.Dequeue();
+                first.Payload.Release();
+                Exception refused = Sent(result, first.Sent);
+                if (refused != null)
+                {
+                    first.Sent.TrySetException(refused);
+                }
             }
+        }
+
+        /// <summary>Sends a segment with the next tag. Consumes a reference.</summary>
+        private SendResult SendSegment(NativeSegment payload, WebSocketMessageType type)
+        {
+            var options = new SendOptions { Tag = _lastTag + 1 };
+            return type == WebSocketMessageType.Binary
+                ? _socket.SendAsBinary(payload, options)
+                : _socket.SendAsText(payload, options);
+        }
+
+        /// <summary>Awaits the outcome of the next tag. Returns why the message was refused, or null.</summary>
+        private Exception Sent(SendResult result, TaskCompletionSource<bool> sent)
+        {
             if (result != SendResult.Queued)
             {
                 return result == SendResult.NotOpen
                     ? LostConnection()
                     : new NetWebSocketException("The message was refused: " + result + ".");
             }
-            _sends.Add(_lastTag, sent);
+            _sends.Add(++_lastTag, sent);
             return null;
+        }
+
+        private static unsafe NativeSegment CopyToSegment(ReadOnlySpan<byte> bytes)
+        {
+            NativeSegment segment = NativeSegment.Get(bytes.Length);
+            bytes.CopyTo(new Span<byte>(segment.Data, bytes.Length));
+            return segment;
         }
 
         private Task<ValueWebSocketReceiveResult> ReceiveCore(Memory<byte> buffer, CancellationToken cancellation)
@@ -462,7 +523,7 @@ namespace Framewire
 
         private async Task<WebSocketReceiveResult> WithCloseStatus(Task<ValueWebSocketReceiveResult> receive)
         {
-            ValueWebSocketReceiveResult result = await receive.ConfigureAwait(false);
+            ValueWebSocketReceiveResult result = await receive.ConfigureAwait(!ClientDriver.HasThreads);
             return result.MessageType == WebSocketMessageType.Close
                 ? new WebSocketReceiveResult(0, result.MessageType, true, _closeStatus, _closeDescription)
                 : new WebSocketReceiveResult(result.Count, result.MessageType, result.EndOfMessage);
@@ -516,7 +577,7 @@ namespace Framewire
                 TakeEvents();
                 CompleteClose();
             }
-            await WithCancellation(closing.Task, cancellation).ConfigureAwait(false);
+            await WithCancellation(closing.Task, cancellation).ConfigureAwait(!ClientDriver.HasThreads);
         }
 
         /// <summary>Aborts the connection if the token is cancelled before the task has completed.</summary>
@@ -524,13 +585,13 @@ namespace Framewire
         {
             if (!cancellation.CanBeCanceled || task.IsCompleted)
             {
-                return await task.ConfigureAwait(false);
+                return await task.ConfigureAwait(!ClientDriver.HasThreads);
             }
             using (cancellation.Register(s_drop, this))
             {
                 try
                 {
-                    return await task.ConfigureAwait(false);
+                    return await task.ConfigureAwait(!ClientDriver.HasThreads);
                 }
                 catch (Exception) when (cancellation.IsCancellationRequested)
                 {
@@ -600,8 +661,19 @@ namespace Framewire
 
         private static TaskCompletionSource<T> Source<T>()
         {
-            // User code never runs with the lock held, nor on the thread that takes the events.
-            return new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+            // User code never runs with the lock held, nor on the thread that takes the events. Without threads it may run
+            // inside TrySetResult: the state is complete before.
+            return new TaskCompletionSource<T>(ClientDriver.HasThreads
+                ? TaskCreationOptions.RunContinuationsAsynchronously
+                : TaskCreationOptions.None);
+        }
+
+        /// <summary>A message that waits for room, with a reference to its payload.</summary>
+        private struct WaitingSend
+        {
+            internal NativeSegment Payload;
+            internal WebSocketMessageType Type;
+            internal TaskCompletionSource<bool> Sent;
         }
 
         private static void CheckBuffer(ArraySegment<byte> buffer)

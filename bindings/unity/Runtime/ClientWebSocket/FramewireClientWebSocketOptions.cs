@@ -129,7 +129,10 @@ namespace Framewire
             }
         }
 
-        /// <summary>The cookies to send, or null. Cookies of the response are added to it.</summary>
+        /// <summary>
+        /// The cookies to send, or null. The first Set-Cookie field of the response is added to it; the native library does
+        /// not return further ones.
+        /// </summary>
         public CookieContainer Cookies
         {
             get { return _cookies; }
@@ -254,7 +257,7 @@ namespace Framewire
             }
         }
 
-        /// <summary>Adds the cookies of the response to the container.</summary>
+        /// <summary>Adds the first Set-Cookie field of the response to the container.</summary>
         internal void KeepCookies(WebSocket socket, Uri uri)
         {
             if (_cookies == null)

@@ -154,7 +154,13 @@ namespace Framewire
         // Called when the program or play mode ends.
         private static void OnQuitting()
         {
-            WebSocket.Shutdown(1000);
+            WebSocket.ShutdownForGood();
+            if (s_instance != null)
+            {
+                // Because of its flags, the editor keeps it.
+                DestroyImmediate(s_instance.gameObject);
+                s_instance = null;
+            }
         }
     }
 }

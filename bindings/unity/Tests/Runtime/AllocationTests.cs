@@ -108,6 +108,28 @@ namespace Framewire.Tests
                 1000);
         }
 
+        [Test]
+        public void ReceivingFragmentsDoesNotAllocate()
+        {
+            using (var socket = new WebSocket(Server.Plain("/fragments?n=1000000&size=20")))
+            {
+                socket.OnIncompleteFrame += (ws, frame) => s_received++;
+                socket.Open();
+                ReceiveFragments(Messages / 10);
+                AllocationMeter.AssertNone(Messages, () => ReceiveFragments(Messages));
+            }
+        }
+
+        private static void ReceiveFragments(int count)
+        {
+            s_received = 0;
+            while (s_received < count)
+            {
+                WebSocket.Wait(100);
+                WebSocket.DispatchAll(64, 0);
+            }
+        }
+
 #if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
         [Test]
         public void ReceivingWithAwaitDoesNotAllocate()

@@ -6,6 +6,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Threading;
 using System.Threading.Tasks;
+using Framewire.Native;
 using NUnit.Framework;
 
 namespace Framewire.Tests
@@ -46,6 +47,151 @@ namespace Framewire.Tests
                 });
                 Assert.AreEqual(0, SocketTable.Count);
                 Assert.IsFalse(SocketTable.HasIndividual);
+            }
+        }
+
+        [Test]
+        public void OpenAsyncCompletesIfOnOpenThrows()
+        {
+            using (var reports = new Reports())
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                socket.OnOpen += ws => { throw new Exception("thrown"); };
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    Assert.AreEqual("thrown", reports.Log());
+                    socket.Send("hello");
+                    Assert.AreEqual("hello", (await socket.ReceiveAsync()).Text);
+                });
+            }
+        }
+
+        [Test]
+        public void EventsOfASocketOpenedInAHandlerArePending()
+        {
+            using (var first = new WebSocket(Server.Plain("/")))
+            using (var second = new WebSocket(Server.Plain("/")))
+            {
+                Task open = null;
+                first.OnOpen += ws =>
+                {
+                    open = second.OpenAsync().AsTask();
+                    while (FramewireNative.fw_pending() == UIntPtr.Zero)
+                    {
+                        Thread.Sleep(1);
+                    }
+                };
+                first.Open();
+                // Takes the event of the second socket too, and keeps it: that socket is awaited.
+                while (open == null)
+                {
+                    WebSocket.Wait(100);
+                    WebSocket.DispatchAll(100, 0);
+                }
+                Assert.IsFalse(open.IsCompleted);
+                Assert.AreEqual(1, WebSocket.Pending);
+                Assert.IsTrue(WebSocket.Wait(0));
+                Assert.AreEqual(1, WebSocket.DispatchAll());
+                Assert.IsTrue(open.IsCompleted);
+                Assert.AreEqual(0, WebSocket.Pending);
+            }
+        }
+
+        [Test]
+        public void EventsOfADisposedSocketAreNotPending()
+        {
+            using (var first = new WebSocket(Server.Plain("/")))
+            {
+                var second = new WebSocket(Server.Plain("/"));
+                Task open = null;
+                first.OnOpen += ws =>
+                {
+                    open = second.OpenAsync().AsTask();
+                    while (FramewireNative.fw_pending() == UIntPtr.Zero)
+                    {
+                        Thread.Sleep(1);
+                    }
+                };
+                first.Open();
+                while (open == null)
+                {
+                    WebSocket.Wait(100);
+                    WebSocket.DispatchAll(100, 0);
+                }
+                Assert.AreEqual(1, WebSocket.Pending);
+                second.Dispose();
+                Assert.AreEqual(0, WebSocket.Pending);
+                Assert.IsTrue(open.IsFaulted);
+            }
+        }
+
+        [Test]
+        public void EndDoesNotReachAReceiveOfTheNextConnection()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                Task open = null;
+                Task<WebSocketMessage> receive = null;
+                socket.OnClosed += (ws, code, reason) =>
+                {
+                    if (open == null)
+                    {
+                        open = ws.OpenAsync().AsTask();
+                        receive = ws.ReceiveAsync().AsTask();
+                    }
+                };
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    await socket.CloseAsync();
+                });
+                Assert.IsFalse(receive.IsCompleted);
+                Pump.Until(() => open.IsCompleted);
+                socket.Send("next");
+                Pump.Until(() => receive.IsCompleted);
+                Assert.AreEqual("next", receive.Result.Text);
+            }
+        }
+
+        [Test]
+        public void CloseAsyncOnAnotherThreadCompletes()
+        {
+            for (int round = 0; round < 500; round++)
+            {
+                using (var socket = new WebSocket(Server.Plain("/")))
+                {
+                    // Its events are delivered although nothing is awaited.
+                    socket.OnBinary += delegate { };
+                    Run(async () => await socket.OpenAsync());
+                    Task close = null;
+                    var closer = new Thread(() => close = socket.CloseAsync().AsTask());
+                    closer.Start();
+                    while (socket.PendingEnds > 0)
+                    {
+                        WebSocket.DispatchAll();
+                    }
+                    closer.Join();
+                    Pump.Until(() => close.IsCompleted);
+                    close.GetAwaiter().GetResult();
+                }
+            }
+        }
+
+        [Test]
+        public void FailedCloseAsyncCanBeRepeated()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    Assert.Throws<ArgumentException>(() => socket.CloseAsync(1005, null));
+                    Assert.Throws<ArgumentException>(() => socket.CloseAsync(1000, new string('x', 124)));
+                    ValueTask close = socket.CloseAsync();
+                    Assert.Throws<InvalidOperationException>(() => socket.CloseAsync());
+                    await close;
+                });
             }
         }
 

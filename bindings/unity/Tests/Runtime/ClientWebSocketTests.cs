@@ -6,6 +6,7 @@ using System.Net.WebSockets;
 using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
+using Framewire.Native;
 using NUnit.Framework;
 
 namespace Framewire.Tests
@@ -249,6 +250,276 @@ namespace Framewire.Tests
             // The timers of the tokens, and worker threads that are dropping what they were about to deliver.
             Thread.Sleep(100);
             Assert.AreEqual(0ul, Queue.Leases());
+        }
+
+        [Test]
+        public void ChangesOfInternalRequestReachTheServer()
+        {
+            using (var reports = new Reports())
+            {
+                Wait(async () =>
+                {
+                    using (var client = new FramewireClientWebSocket())
+                    {
+                        client.Options.Configure = ws =>
+                        {
+                            ws.InternalRequest.SetHeader("X-Internal", "yes");
+                            ws.InternalRequest.RemoveHeader("User-Agent");
+                        };
+                        await client.ConnectAsync(Server.Plain("/headers"), None);
+                        string head = (await Receive(client)).ToLowerInvariant();
+                        Assert.IsTrue(head.Contains("x-internal: yes"), head);
+                        Assert.IsFalse(head.Contains("user-agent:"), head);
+                    }
+                });
+                Assert.AreEqual(string.Empty, reports.Log());
+            }
+        }
+
+        [Test]
+        public void SendsWaitWhileReceivedMessagesAreUnread()
+        {
+            Wait(async () =>
+            {
+                const int Large = 6;
+                using (FramewireClientWebSocket client = await Connected("/"))
+                {
+                    var sends = new List<Task>();
+                    for (int i = 0; i < Large; i++)
+                    {
+                        sends.Add(SendZeros(client, 1 << 20));
+                    }
+                    await Blocked();
+                    for (int i = 0; i < Small; i++)
+                    {
+                        sends.Add(i % 2 == 0 ? Send(client, i.ToString()) : SendZeros(client, 10));
+                    }
+                    for (int i = 0; i < Large; i++)
+                    {
+                        await ReceiveAll(client, 1 << 20);
+                    }
+                    for (int i = 0; i < Small; i += 2)
+                    {
+                        Assert.AreEqual(i.ToString(), await Receive(client));
+                        await ReceiveAll(client, 10);
+                    }
+                    await Task.WhenAll(sends);
+                    await client.CloseAsync(WebSocketCloseStatus.NormalClosure, null, None);
+                }
+            });
+            Assert.AreEqual(0ul, Queue.Leases());
+        }
+
+        [Test]
+        public void SendsWaitForASlowNetwork()
+        {
+            Wait(async () =>
+            {
+                WebSocket socket = null;
+                Action<WebSocket> configure = ws =>
+                {
+                    socket = ws;
+                    ws.MaxBufferedAmount = 1;
+                };
+                // Once the network works again, and once the socket is disposed meanwhile.
+                foreach (bool isDisposed in new[] { false, true })
+                {
+                    using (var client = new FramewireClientWebSocket())
+                    {
+                        client.Options.Configure = configure;
+                        await client.ConnectAsync(Server.Plain("/"), None);
+                        socket.Link = new LinkConditions { Cut = LinkCut.Stall };
+                        var sends = new List<Task>();
+                        for (int i = 0; i < 10; i++)
+                        {
+                            sends.Add(SendZeros(client, 100000));
+                            sends.Add(Send(client, i.ToString()));
+                        }
+                        Assert.IsFalse(sends.Exists(send => send.IsFaulted));
+                        if (isDisposed)
+                        {
+                            client.Dispose();
+                            await Task.WhenAll(sends).ContinueWith(ended => { });
+                            Assert.IsTrue(sends[sends.Count - 1].Exception.InnerException is WebSocketException);
+                            continue;
+                        }
+                        socket.Link = null;
+                        for (int i = 0; i < 10; i++)
+                        {
+                            await ReceiveAll(client, 100000);
+                            Assert.AreEqual(i.ToString(), await Receive(client));
+                        }
+                        await Task.WhenAll(sends);
+                    }
+                }
+            });
+            Pump.Until(() => Queue.Leases() == 0);
+        }
+
+        // The outcomes of so many sends do not fit into the event queue, which has 4 MiB.
+        private const int Small = 40000;
+
+        /// <summary>Waits until messages of 1 MiB are in the queue, which is not emptied while nobody receives.</summary>
+        private static async Task Blocked()
+        {
+            while ((ulong)FramewireNative.fw_pending() < 3)
+            {
+                await Task.Delay(1);
+            }
+        }
+
+        [Test]
+        public void WithoutThreadsTasksCompleteInsideDispatchAll()
+        {
+            // That of an earlier test.
+            Pump.Until(() => !ClientDriver.IsRunning);
+            ClientDriver.HasThreads = false;
+            SynchronizationContext before = SynchronizationContext.Current;
+            var context = new FrameContext();
+            try
+            {
+                RunInFrames(null);
+                SynchronizationContext.SetSynchronizationContext(context);
+                RunInFrames(context);
+            }
+            finally
+            {
+                SynchronizationContext.SetSynchronizationContext(before);
+                ClientDriver.HasThreads = true;
+            }
+            Assert.AreEqual(0ul, Queue.Leases());
+            Assert.AreEqual(0, SocketTable.Count);
+        }
+
+        private static void RunInFrames(FrameContext context)
+        {
+            int thread = Thread.CurrentThread.ManagedThreadId;
+            Action check = () => Assert.AreEqual(thread, Thread.CurrentThread.ManagedThreadId);
+            foreach (Func<Action, Task> use in new Func<Action, Task>[] { Converse, EndInEveryWay })
+            {
+                Task task = use(check);
+                Pump.Until(() =>
+                {
+                    if (context != null)
+                    {
+                        context.RunFrame();
+                    }
+                    return task.IsCompleted;
+                });
+                task.GetAwaiter().GetResult();
+            }
+        }
+
+        private static async Task Converse(Action check)
+        {
+            using (FramewireClientWebSocket client = await Connected("/"))
+            {
+                check();
+                Task<string> receive = Receive(client);
+                for (int i = 0; i < 50; i++)
+                {
+                    await Send(client, "message " + i);
+                    check();
+                    Assert.AreEqual("message " + i, await receive);
+                    check();
+                    receive = Receive(client);
+                }
+                Task closed = client.CloseAsync(WebSocketCloseStatus.NormalClosure, "bye", None);
+                Assert.AreEqual("closed", await receive);
+                await closed;
+                check();
+            }
+        }
+
+        private static async Task EndInEveryWay(Action check)
+        {
+            // Each send disposes the client in its continuation, while the others are ended.
+            FramewireClientWebSocket client = await Connected("/");
+            var sends = new List<Task>();
+            for (int i = 0; i < 5; i++)
+            {
+                sends.Add(SendAndDispose(client, check));
+            }
+            client.Abort();
+            await Task.WhenAll(sends);
+            check();
+            // A token that is cancelled while a receive is pending.
+            var source = new CancellationTokenSource();
+            using (client = await Connected("/silent"))
+            {
+                Task receive = client.ReceiveAsync(new ArraySegment<byte>(new byte[10]), source.Token);
+                source.Cancel();
+                await Finish(receive);
+                check();
+                Assert.AreEqual(WebSocketState.Aborted, client.State);
+            }
+            // A connection that fails.
+            client = new FramewireClientWebSocket();
+            Task connect = client.ConnectAsync(new Uri("ws://127.0.0.1:1/"), None);
+            await Finish(connect);
+            check();
+            Assert.IsTrue(connect.IsFaulted);
+            // A message in parts of the size of the buffer.
+            using (client = await Connected("/count?n=3&size=100"))
+            {
+                for (int i = 0; i < 3; i++)
+                {
+                    await ReceiveAll(client, 100);
+                    check();
+                }
+                Assert.AreEqual("closed", await Receive(client));
+            }
+        }
+
+        private static async Task SendAndDispose(FramewireClientWebSocket client, Action check)
+        {
+            await Finish(Send(client, "x"));
+            check();
+            client.Dispose();
+        }
+
+        private static Task SendZeros(System.Net.WebSockets.WebSocket client, int size)
+        {
+            return client.SendAsync(new ArraySegment<byte>(new byte[size]), WebSocketMessageType.Binary, true, None);
+        }
+
+        /// <summary>Receives one binary message, in parts.</summary>
+        private static async Task ReceiveAll(System.Net.WebSockets.WebSocket client, int size)
+        {
+            var buffer = new byte[Math.Min(30000, 1 + size / 3)];
+            int have = 0;
+            WebSocketReceiveResult result;
+            do
+            {
+                result = await client.ReceiveAsync(new ArraySegment<byte>(buffer), None);
+                Assert.AreEqual(WebSocketMessageType.Binary, result.MessageType);
+                have += result.Count;
+            }
+            while (!result.EndOfMessage);
+            Assert.AreEqual(size, have);
+        }
+
+        /// <summary>A context of a game engine: what is posted runs in the next frame.</summary>
+        private sealed class FrameContext : SynchronizationContext
+        {
+            private readonly Queue<Action> _posted = new Queue<Action>();
+
+            public override void Post(SendOrPostCallback callback, object state)
+            {
+                lock (_posted)
+                {
+                    _posted.Enqueue(() => callback(state));
+                }
+            }
+
+            internal void RunFrame()
+            {
+                int count = _posted.Count;
+                while (count-- > 0)
+                {
+                    _posted.Dequeue()();
+                }
+            }
         }
 
         private static async Task UseAtRandom(Random random)

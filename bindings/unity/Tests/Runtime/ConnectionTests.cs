@@ -358,6 +358,34 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void LastErrorIsNullOnceReconnected()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                int opened = 0;
+                WebSocketError atReconnecting = null, atOpen = null;
+                socket.Reconnect = new ReconnectSettings { MinDelay = TimeSpan.FromMilliseconds(1) };
+                socket.OnReconnecting += (ws, error, attempt, delay) =>
+                {
+                    atReconnecting = ws.LastError;
+                    ws.Link = null;
+                };
+                socket.OnOpen += ws =>
+                {
+                    opened++;
+                    atOpen = ws.LastError;
+                };
+                socket.Open();
+                Pump.Until(() => opened == 1);
+                socket.Link = new LinkConditions { Cut = LinkCut.Reset };
+                Pump.Until(() => opened == 2);
+                Assert.AreEqual(WebSocketErrorKind.Reset, atReconnecting.Kind);
+                Assert.IsNull(atOpen);
+                Assert.IsNull(socket.LastError);
+            }
+        }
+
+        [Test]
         public void ProtocolViolationIsAnError()
         {
             // A reserved bit, and an incomplete character.

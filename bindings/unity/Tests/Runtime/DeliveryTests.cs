@@ -187,6 +187,136 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void EverySubscriberIsCalledAlthoughAnotherOneThrows()
+        {
+            using (var reports = new Reports())
+            using (var refused = new WebSocket(new Uri("ws://127.0.0.1:1/")))
+            using (var fragments = new WebSocket(Server.Plain("/fragments?n=2&size=10")))
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                var seen = new List<string>();
+                Action<string> thrower = name => { throw new Exception(name); };
+                foreach (Action<string> see in new[] { seen.Add, thrower, seen.Add })
+                {
+                    socket.OnInternalRequestCreated += (ws, request) => see("request");
+                    socket.OnOpen += ws => see("open");
+                    socket.OnMessage += (ws, message) => see("text " + message);
+                    socket.OnMessageNoAlloc += (ws, data) => see("text " + data.Count);
+                    socket.OnMessageNoCopy += (ws, data) => see("text in place " + data.Count);
+                    socket.OnBinary += (ws, data) => see("binary " + data.Length);
+                    socket.OnBinaryNoAlloc += (ws, data) => see("binary copy " + data.Count);
+                    socket.OnBinaryNoCopy += (ws, data) => see("binary in place " + data.Count);
+                    socket.OnPong += (ws, data) => see("pong " + data.Count);
+                    socket.OnSent += (ws, tag, outcome) => see("sent " + tag);
+                    socket.OnClosed += (ws, code, reason) => see("closed " + code);
+                    refused.OnReconnecting += (ws, error, attempt, delay) => see("reconnecting " + attempt);
+                    refused.OnError += (ws, error) => see("error");
+                    fragments.OnIncompleteFrame += (ws, frame) => see("fragment " + frame.IsFirst);
+                }
+                socket.Open();
+                Pump.Until(() => seen.Contains("open"));
+                socket.Send("four");
+                Pump.Until(() => seen.Contains("text in place 4"));
+                socket.Send(new byte[5], new SendOptions { Tag = 7 });
+                Pump.Until(() => seen.Contains("binary in place 5") && seen.Contains("sent 7"));
+                socket.Ping(new byte[3]);
+                Pump.Until(() => seen.Contains("pong 3"));
+                socket.Close();
+                Pump.Until(() => seen.Contains("closed 1000"));
+                refused.Reconnect = new ReconnectSettings { MinDelay = TimeSpan.FromMilliseconds(1), MaxAttempts = 1 };
+                refused.Open();
+                Pump.Until(() => seen.Contains("error"));
+                fragments.Open();
+                Pump.Until(() => seen.Contains("fragment True"));
+                foreach (string name in new[]
+                {
+                    "request", "open", "text four", "text 4", "text in place 4", "binary 5", "binary copy 5",
+                    "binary in place 5", "pong 3", "sent 7", "closed 1000", "reconnecting 1", "error", "fragment True",
+                })
+                {
+                    Assert.AreEqual(2, seen.FindAll(other => other == name).Count);
+                    Assert.IsTrue(reports.Log().Contains(name), name);
+                }
+            }
+        }
+
+        [Test]
+        public void HandlersAreAddedAndRemoved()
+        {
+            using (var socket = new WebSocket(Server.Plain("/")))
+            {
+                int calls = 0;
+                OnWebSocketOpenDelegate first = ws => calls += 1;
+                OnWebSocketOpenDelegate second = ws => calls += 10;
+                Assert.IsTrue(socket.OnOpen == null);
+                socket.OnOpen += first;
+                Assert.IsTrue(socket.OnOpen == first);
+                socket.OnOpen += second;
+                socket.OnOpen += second;
+                socket.OnOpen -= first;
+                Assert.AreEqual(2, socket.OnOpen.GetInvocationList().Length);
+                socket.Open();
+                Pump.Until(() => calls > 0);
+                Assert.AreEqual(20, calls);
+                socket.OnOpen -= second;
+                socket.OnOpen -= second;
+                Assert.IsTrue(socket.OnOpen == null);
+            }
+        }
+
+        [Test]
+        public void HandlersMaySendOrReleaseTheirArray()
+        {
+            using (var reports = new Reports())
+            using (var socket = new WebSocket(Server.Plain("/")))
+            using (var fragments = new WebSocket(Server.Plain("/fragments?n=4&size=3000")))
+            {
+                int received = 0, texts = 0, pongs = 0, frames = 0;
+                socket.OnBinaryNoAlloc += (ws, data) =>
+                {
+                    received++;
+                    BufferPool.Release(data);
+                    if (received % 2 == 1)
+                    {
+                        Assert.AreEqual(SendResult.Queued, ws.SendAsBinary(data));
+                    }
+                };
+                // A second handler gets the same bytes.
+                socket.OnBinaryNoAlloc += (ws, data) => Assert.AreEqual((byte)'x', data.Data[data.Offset + data.Count - 1]);
+                socket.OnMessageNoAlloc += (ws, data) =>
+                {
+                    texts++;
+                    BufferPool.Release(data);
+                };
+                socket.OnPong += (ws, data) =>
+                {
+                    pongs++;
+                    BufferPool.Release(data);
+                };
+                fragments.OnIncompleteFrame += (ws, frame) =>
+                {
+                    frames++;
+                    BufferPool.Release(frame.Data);
+                };
+                socket.Open();
+                Pump.Until(() => socket.IsOpen);
+                foreach (int size in new[] { 100, 100000, 3000000 })
+                {
+                    received = texts = pongs = 0;
+                    var message = new byte[size];
+                    message[size - 1] = (byte)'x';
+                    socket.Send(message);
+                    socket.Send(new string('x', size));
+                    socket.Ping(new byte[100]);
+                    Pump.Until(() => received == 2 && texts == 1 && pongs == 1);
+                }
+                fragments.Open();
+                Pump.Until(() => frames == 4);
+                Assert.AreEqual(string.Empty, reports.Log());
+            }
+        }
+
+        [Test]
         public void PooledSegmentsAreSentAndReleased()
         {
             using (var socket = new RecordingSocket(Server.Plain("/")).Opened())

@@ -80,6 +80,39 @@ namespace Framewire.Tests
             }
         }
 
+        private sealed class ThrowingInAccept : Xor
+        {
+            internal ThrowingInAccept()
+                : base(1)
+            {
+            }
+
+            public override bool Accept(string element)
+            {
+                throw new FormatException("not these");
+            }
+        }
+
+        /// <summary>Changes nothing, and may be used by several threads.</summary>
+        private sealed class Marking : Xor
+        {
+            internal Marking()
+                : base(1)
+            {
+            }
+
+            public override bool Encode(WebSocketFrameTypes type, BufferSegment payload, out BufferSegment encoded)
+            {
+                encoded = payload;
+                return true;
+            }
+
+            public override BufferSegment Decode(WebSocketFrameTypes type, BufferSegment payload)
+            {
+                return payload;
+            }
+        }
+
         private sealed class Passing : Xor
         {
             internal Passing()
@@ -216,6 +249,109 @@ namespace Framewire.Tests
                 socket.Socket.Open();
                 socket.WaitForEnd();
                 Assert.AreEqual("closed 1010 The extension x-xor rejected its parameters.", socket.Log());
+            }
+        }
+
+        [Test]
+        public void ExceptionInAcceptRejectsTheParameters()
+        {
+            using (var reports = new Reports())
+            using (var socket = new RecordingSocket(Create(new ThrowingInAccept())))
+            {
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Assert.AreEqual("closed 1010 The extension x-xor rejected its parameters.", socket.Log());
+                Assert.AreEqual("not these", reports.Log());
+            }
+        }
+
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
+        [Test]
+        public void RejectedParametersFailOpenAsync()
+        {
+            using (new Reports())
+            {
+                foreach (CustomExtension extension in new CustomExtension[] { new Rejecting(), new ThrowingInAccept() })
+                {
+                    using (WebSocket socket = Create(extension))
+                    {
+                        AsyncTests.Run(async () =>
+                        {
+                            try
+                            {
+                                await socket.OpenAsync();
+                                Assert.Fail("rejected parameters were accepted");
+                            }
+                            catch (WebSocketConnectionException)
+                            {
+                                Assert.AreEqual(1010, socket.CloseCode);
+                            }
+                        });
+                    }
+                }
+            }
+        }
+
+#endif
+        [Test]
+        public void RejectedSegmentIsReleased()
+        {
+            using (var socket = new RecordingSocket(Create(new Marking())).Opened())
+            {
+                ulong before = Queue.Leases();
+                Assert.Throws<ArgumentOutOfRangeException>(
+                    () => socket.Socket.SendAsBinary(Segment("x"), new SendOptions { Lane = -1 }));
+                Assert.AreEqual(before, Queue.Leases());
+                socket.Dispose();
+                before = Queue.Leases();
+                Assert.Throws<ObjectDisposedException>(() => socket.Socket.SendAsBinary(Segment("x")));
+                Assert.Throws<ObjectDisposedException>(
+                    () => socket.Socket.SendAsText(Segment("x"), default(SendOptions)));
+                Assert.AreEqual(before, Queue.Leases());
+            }
+        }
+
+        [Test]
+        public void ThreadsCanSendWhileTheConnectionIsLost()
+        {
+            using (WebSocket socket = Create(new Marking()))
+            {
+                Exception failure = null;
+                bool isDone = false;
+                int opened = 0;
+                socket.Reconnect = new ReconnectSettings
+                {
+                    MinDelay = TimeSpan.FromMilliseconds(1), MaxDelay = TimeSpan.FromMilliseconds(1),
+                };
+                socket.OnReconnecting += (ws, error, attempt, delay) => ws.Link = null;
+                socket.OnOpen += ws => opened++;
+                // This server refuses what is sent before OnOpen, which is not encoded.
+                socket.OnClosed += (ws, code, reason) => ws.Open();
+                socket.Open();
+                var sender = new Thread(() =>
+                {
+                    try
+                    {
+                        var message = new byte[200000];
+                        while (!Volatile.Read(ref isDone))
+                        {
+                            socket.Send(message);
+                        }
+                    }
+                    catch (Exception exception)
+                    {
+                        failure = exception;
+                    }
+                });
+                sender.Start();
+                for (int round = 1; round <= 300; round++)
+                {
+                    Pump.Until(() => opened >= round);
+                    socket.Link = new LinkConditions { Cut = LinkCut.Reset };
+                }
+                Volatile.Write(ref isDone, true);
+                sender.Join();
+                Assert.IsNull(failure);
             }
         }
 

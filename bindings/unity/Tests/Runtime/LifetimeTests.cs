@@ -38,6 +38,35 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public unsafe void RejectedSendReleasesItsMemory()
+        {
+            using (var socket = new RecordingSocket(Server.Plain("/")).Opened())
+            {
+                ulong before = Queue.Leases();
+                var text = new string('x', 5000);
+                foreach (SendOptions options in new[] { new SendOptions { Lane = -1 }, new SendOptions { TimeToLive = -1 } })
+                {
+                    Assert.Throws<ArgumentOutOfRangeException>(() => socket.Socket.Send(text, options));
+                    Assert.Throws<ArgumentOutOfRangeException>(
+                        () => socket.Socket.SendAsText(NativeSegment.Get(10), options));
+                    Assert.Throws<ArgumentOutOfRangeException>(
+                        () => socket.Socket.SendAsBinary(NativeSegment.Get(10), options));
+                }
+                Assert.AreEqual(before, Queue.Leases());
+                socket.Dispose();
+                before = Queue.Leases();
+                var none = default(SendOptions);
+                Assert.Throws<ObjectDisposedException>(() => socket.Socket.Send(text));
+                Assert.Throws<ObjectDisposedException>(() => socket.Socket.Send(text, none));
+                Assert.Throws<ObjectDisposedException>(() => socket.Socket.SendAsText(NativeSegment.Get(10)));
+                Assert.Throws<ObjectDisposedException>(() => socket.Socket.SendAsBinary(NativeSegment.Get(10)));
+                Assert.Throws<ObjectDisposedException>(() => socket.Socket.SendAsText(NativeSegment.Get(10), none));
+                Assert.Throws<ObjectDisposedException>(() => socket.Socket.SendAsBinary(NativeSegment.Get(10), none));
+                Assert.AreEqual(before, Queue.Leases());
+            }
+        }
+
+        [Test]
         public void DisposeWhenSentSendsQueuedMessages()
         {
             using (var server = new FixedResponseServer(FixedResponseServer.Upgrade, true))

@@ -43,6 +43,14 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void NativeVersionIsThatOfTheLibrary()
+        {
+            uint version = FramewireNative.fw_version();
+            Assert.AreEqual(
+                (version >> 16) + "." + (version >> 8 & 0xff) + "." + (version & 0xff), WebSocket.NativeVersion);
+        }
+
+        [Test]
         public void CompatibleVersionsAreAccepted()
         {
             Assert.IsTrue(FramewireLibrary.IsCompatible(0x000105, 0x000100));

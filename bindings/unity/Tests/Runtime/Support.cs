@@ -268,6 +268,36 @@ namespace Framewire.Tests
         }
     }
 
+    /// <summary>Records what is reported to UnhandledException.</summary>
+    internal sealed class Reports : IDisposable
+    {
+        private readonly List<string> _messages = new List<string>();
+
+        internal Reports()
+        {
+            WebSocket.UnhandledException = (ws, exception) =>
+            {
+                lock (_messages)
+                {
+                    _messages.Add(exception.Message);
+                }
+            };
+        }
+
+        internal string Log()
+        {
+            lock (_messages)
+            {
+                return string.Join(", ", _messages.ToArray());
+            }
+        }
+
+        public void Dispose()
+        {
+            WebSocket.UnhandledException = null;
+        }
+    }
+
     /// <summary>Dispatches events like a game loop, with a timeout.</summary>
     internal static class Pump
     {

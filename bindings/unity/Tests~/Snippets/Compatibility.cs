@@ -184,6 +184,38 @@ public sealed class Compatibility
         Assert.IsTrue(adapter.CloseAsync().IsCompleted);
     }
 
+    [Test]
+    public void AdaptersSurviveShutdownAndDispose()
+    {
+        var adapter = new FramewireSocketAdapter();
+        Task connect = adapter.ConnectAsync(Server.Plain("/"), 5);
+        Pump.Until(() => connect.IsCompleted);
+        Assert.IsTrue(WebSocket.Shutdown(5000));
+        Assert.IsFalse(adapter.IsConnected);
+        Assert.IsTrue(adapter.CloseAsync().IsCompleted);
+        connect = adapter.ConnectAsync(Server.Plain("/"), 5);
+        Pump.Until(() => connect.IsCompleted);
+        Assert.IsTrue(adapter.IsConnected);
+        Task close = adapter.CloseAsync();
+        Pump.Until(() => close.IsCompleted);
+
+        int closed = 0;
+        var socket = new NativeWebSocket.WebSocket(Server.Plain("/").ToString());
+        socket.OnClose += code => closed++;
+        socket.Dispose();
+        socket.Dispose();
+        socket = new NativeWebSocket.WebSocket(Server.Plain("/").ToString());
+        socket.OnClose += code => closed++;
+        Task connected = socket.Connect();
+        Pump.Until(() => socket.State == NativeWebSocket.WebSocketState.Open);
+        socket.Dispose();
+        Assert.IsTrue(connected.IsCompleted);
+        Assert.AreEqual(NativeWebSocket.WebSocketState.Closed, socket.State);
+        Assert.IsTrue(socket.Close().IsCompleted);
+        WebSocket.DispatchAll();
+        Assert.AreEqual(0, closed);
+    }
+
     /// <summary>Runs frames of the game.</summary>
     private static void Until(Func<bool> condition, Action update)
     {

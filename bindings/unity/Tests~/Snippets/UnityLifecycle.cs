@@ -271,6 +271,44 @@ public sealed class UnityLifecycle
     }
 
     [Test]
+    public void SocketsOpenedWhilePlayModeEndsAreDestroyed()
+    {
+        EnterPlayMode();
+        var opened = new List<WebSocket>();
+        OnWebSocketClosedDelegate reconnect = null;
+        reconnect = (ws, code, reason) =>
+        {
+            var next = new WebSocket(Server.Plain("/"));
+            next.OnClosed += reconnect;
+            next.Open();
+            opened.Add(next);
+        };
+        var socket = new WebSocket(Server.Plain("/"));
+        socket.OnClosed += reconnect;
+        socket.Open();
+        Pump.Until(() => socket.IsOpen);
+        Application.Quit();
+        // Without a further event.
+        Assert.AreEqual(1, opened.Count);
+        Assert.AreEqual(WebSocketStates.Unknown, opened[0].State);
+        Assert.AreEqual(0, SocketTable.Count);
+        Assert.AreEqual(0, WebSocket.DispatchAll());
+        Assert.AreEqual(1, opened.Count);
+    }
+
+    [Test]
+    public void UpdaterIsDestroyedWhenPlayModeEnds()
+    {
+        EnterPlayMode();
+        int before = GameObject.Destroyed.Count;
+        Application.Quit();
+        Assert.AreEqual(before + 1, GameObject.Destroyed.Count);
+        Assert.AreEqual("Framewire", GameObject.Destroyed[before].name);
+        Application.Quit();
+        Assert.AreEqual(before + 1, GameObject.Destroyed.Count);
+    }
+
+    [Test]
     public void HandlerExceptionIsLogged()
     {
         EnterPlayMode();
@@ -312,9 +350,16 @@ public sealed class UnityLifecycle
         Application.isPlaying = false;
         EditorApplication.update();
         Assert.IsTrue(opened);
+        WebSocket second = null;
+        socket.OnClosed += (ws, code, reason) =>
+        {
+            second = new WebSocket(Server.Plain("/"));
+            second.Open();
+        };
         AssemblyReloadEvents.Reload();
         Assert.IsTrue(closed);
         Assert.AreEqual(WebSocketStates.Unknown, socket.State);
+        Assert.AreEqual(WebSocketStates.Unknown, second.State);
     }
 #endif
 

@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 
 // The subset of Unity's API that the package and the snippets use, so that both compile, and the
 // package's lifecycle in Unity can be tested, without Unity.
@@ -7,10 +8,20 @@ namespace UnityEngine
 {
     public class Object
     {
+        /// <summary>What DestroyImmediate has destroyed, for tests.</summary>
+        public static readonly List<Object> Destroyed = new List<Object>();
+
+        public string name { get; set; }
+
         public HideFlags hideFlags { get; set; }
 
         public static void DontDestroyOnLoad(Object target)
         {
+        }
+
+        public static void DestroyImmediate(Object target)
+        {
+            Destroyed.Add(target);
         }
     }
 
@@ -35,6 +46,7 @@ namespace UnityEngine
     {
         public GameObject(string name)
         {
+            this.name = name;
         }
 
         public T AddComponent<T>() where T : Component, new()
