@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Running, TempFile, framewire, run, run_with_input};
+use common::{Done, Running, TempFile, framewire, run, run_with_input};
 use framewire_servers::certs::{Demands, server_config};
 use framewire_servers::{Authority, EchoServer, Scripted};
 
@@ -234,6 +234,16 @@ fn a_server_cannot_control_the_terminal() {
         framewire(&["connect", &server.url(), "--wait", "2s"]).env("CLICOLOR_FORCE", "1").output().unwrap();
     let shown = String::from_utf8(done.stdout).unwrap();
     assert!(shown.contains("\\u{1b}[2Jx"), "{shown:?}");
+    let closing = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.send_close(4001, "\x1b[2Jx");
+        peer.wait_for_end();
+    });
+    for command in ["connect", "listen", "bench"] {
+        let done = framewire(&[command, &closing.url()]).env("CLICOLOR_FORCE", "1").output().unwrap();
+        let shown = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+        assert!(shown.contains("\\u{1b}[2Jx") && !shown.contains("\x1b[2J"), "{command}: {shown:?}");
+    }
     // A program gets the text as it is.
     assert_eq!(run(&["listen", &server.url()]).stdout, "\x1b[2Jx\n");
 }
@@ -270,6 +280,18 @@ fn record_writes_a_capture() {
     assert!(contains("other text") && !contains("hello capture"));
     let unwritable = run(&["record", &server.url("/"), "/does/not/exist.pcapng"]);
     assert_eq!(unwritable.code, 2);
+    let kept = b"kept";
+    std::fs::write(&file.0, kept).unwrap();
+    for wrong in [&["--window-bits", "99"][..], &["--cacert", "/does/not/exist"]] {
+        let done = run(&[&["record", REFUSED, file.path()], wrong].concat());
+        assert_eq!(done.code, 2, "{}", done.stderr);
+        assert_eq!(std::fs::read(&file.0).unwrap(), kept, "{wrong:?}");
+    }
+    let missing = run(&["send", &server.url("/"), "x", "--capture", "/does/not/exist.pcapng"]);
+    assert_eq!(missing.code, 2, "{}", missing.stderr);
+    assert!(missing.stderr.contains("/does/not/exist.pcapng"), "{}", missing.stderr);
+    #[cfg(target_os = "linux")]
+    assert_eq!(run(&["send", &server.url("/"), "x", "--capture", "/dev/full"]).code, 1);
     let limited = run(&[
         "record",
         &server.url("/push?hz=100&size=10"),
@@ -280,6 +302,58 @@ fn record_writes_a_capture() {
         "100ms",
     ]);
     assert!(limited.stdout.lines().count() >= 3, "{}", limited.stdout);
+}
+
+#[test]
+fn record_ends_after_its_duration_while_reconnecting() {
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        if peer.number > 0 {
+            // The duration does not begin again.
+            peer.pause(std::time::Duration::from_millis(300));
+        }
+        peer.reset();
+    });
+    let file = TempFile::new("duration.pcapng", b"");
+    let always = ["--reconnect", "--reconnect-min-delay", "1ms", "--reconnect-max-delay", "1ms"];
+    let done = run(&[&["record", &server.url(), file.path(), "--duration", "1s"], &always[..]].concat());
+    assert!(done.stderr.contains("reconnecting"), "{}", done.stderr);
+    let far = ["--reconnect", "--reconnect-min-delay", "1h", "--reconnect-max-delay", "1h"];
+    let done = run(&[&["record", &server.url(), file.path(), "--duration", "500ms"], &far[..]].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+}
+
+#[test]
+fn options_have_precedence_over_the_login_of_the_environment() {
+    let server = EchoServer::start();
+    let url = server.url("/headers");
+    let send = |options: &[&str], variables: &[(&str, &str)]| -> Done {
+        let mut command = framewire(&[&["send", &url, "x", "-n", "1"], options].concat());
+        command.envs(variables.iter().copied()).output().unwrap().into()
+    };
+    let (user, bearer) = (("FRAMEWIRE_USER", "player:secret"), ("FRAMEWIRE_BEARER", "token"));
+    let basic = "authorization: basic cgxhewvyonnly3jlda==";
+    let token = "authorization: bearer token";
+    for (options, variables, field) in [
+        (&[][..], &[user][..], basic),
+        (&[], &[bearer], token),
+        (&[], &[bearer, ("FRAMEWIRE_USER", "")], token),
+        (&["--bearer", "token"], &[user], token),
+        (&["--user", "player:secret"], &[bearer], basic),
+        (&["--user", "player:secret"], &[user, bearer], basic),
+    ] {
+        let done = send(options, variables);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        assert!(done.stdout.to_lowercase().contains(field), "{field}: {}", done.stdout);
+    }
+    let both = send(&[], &[user, bearer]);
+    assert_eq!(both.code, 2);
+    assert!(
+        both.stderr.contains("FRAMEWIRE_USER") && both.stderr.contains("FRAMEWIRE_BEARER"),
+        "{}",
+        both.stderr
+    );
+    assert_eq!(send(&["--user", "a:b", "--bearer", "c"], &[]).code, 2);
 }
 
 #[cfg(unix)]
