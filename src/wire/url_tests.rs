@@ -152,7 +152,10 @@ fn host_header_omits_default_port() {
         assert_eq!(parse(text).authority(), authority);
     }
     let url = parse("https://[::1]:8443/x?y");
-    assert_eq!((url.full().as_str(), url.to_string().as_str()), ("wss://[::1]:8443/x?y", "wss://[::1]:8443/x?…"));
+    assert_eq!(
+        (url.full().as_str(), url.to_string().as_str()),
+        ("wss://[::1]:8443/x?y", "wss://[::1]:8443/x?…")
+    );
     assert!(parse("ws://H/a").same_origin(&parse("http://h:80/b")));
     assert!(!parse("ws://h/").same_origin(&parse("wss://h/")));
     assert!(!parse("ws://h/").same_origin(&parse("ws://h:81/")));
@@ -194,10 +197,7 @@ fn parser_never_panics() {
                     let text = String::from_utf8_lossy(&[*a, *b, *c, *d]).into_owned();
                     for text in [format!("ws://{text}"), format!("ws://h{text}"), text] {
                         if let Ok(url) = Url::parse(&text) {
-                            assert_eq!(
-                                Url::parse(&url.full()).map(|again| again.path),
-                                Ok(url.path.clone())
-                            );
+                            assert_eq!(Url::parse(&url.full()).map(|again| again.path), Ok(url.path.clone()));
                         }
                         let _ = parse("ws://h/a/b").resolve_redirect(&text);
                     }

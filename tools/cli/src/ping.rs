@@ -7,13 +7,14 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use framewire::{Dispatch, EventKind, Socket};
+use framewire::{Code, Dispatch, EventKind, Socket};
 use serde_json::json;
 
 use crate::interrupt;
 use crate::options::ConnectionOptions;
 use crate::output::{self, Failure, QUIET, STRONG, WARNING, line};
 use crate::plot::{self, PingSample};
+use crate::report::printable;
 use crate::session::end;
 use crate::stats::Latencies;
 use crate::values::{show, timeout};
@@ -112,8 +113,9 @@ impl Run<'_> {
         started: Instant,
         signals: &mpsc::Receiver<Signal>,
     ) -> Result<(), Failure> {
-        let mut begin = None;
-        let mut sent = 0;
+        // When the connection was open first, and whether it is as far as is known.
+        let (mut begin, mut is_open) = (None::<Instant>, false);
+        let (mut sent, mut due) = (0, started);
         loop {
             if interrupt::is_requested() {
                 return Ok(());
@@ -121,27 +123,38 @@ impl Run<'_> {
             let now = Instant::now();
             if let Some(begin) = begin {
                 self.lose(|sent| now - sent >= self.options.timeout);
-                if sent < self.options.count && now >= due(begin, self.options.interval, sent) {
-                    self.waiting.insert(sent, ((now - begin).as_secs_f64(), now));
-                    socket.ping(&sent.to_be_bytes()).map_err(Failure::connection)?;
-                    sent += 1;
+                if is_open && sent < self.options.count && now >= due {
+                    match socket.ping(&sent.to_be_bytes()) {
+                        Ok(()) => {
+                            self.waiting.insert(sent, ((now - begin).as_secs_f64(), now));
+                            sent += 1;
+                            due += self.options.interval;
+                        }
+                        // The connection was lost. A signal says how it ended, or that it is open again.
+                        Err(error) if error.code == Code::InvalidState => is_open = false,
+                        Err(error) => return Err(Failure::connection(error)),
+                    }
                 }
                 if sent == self.options.count && self.waiting.is_empty() {
                     return Ok(());
                 }
             }
-            let next = begin
-                .filter(|_| sent < self.options.count)
-                .map(|begin| due(begin, self.options.interval, sent));
             let tick = Duration::from_millis(50);
-            let wait = next.map_or(tick, |next| next.saturating_duration_since(Instant::now()).min(tick));
+            let wait = match is_open && sent < self.options.count {
+                true => due.saturating_duration_since(Instant::now()).min(tick),
+                false => tick,
+            };
             match signals.recv_timeout(wait) {
                 Ok(Signal::Open) => {
-                    begin = Some(Instant::now());
-                    let facts = format_args!("{} in {}", socket.url(), show(started.elapsed()));
+                    let now = Instant::now();
+                    // The pings that were due meanwhile are not sent all at once.
+                    (is_open, due) = (true, due.max(now));
                     if !self.options.json && !self.options.quiet {
-                        line(format_args!("connected to {facts}"));
+                        let what = if begin.is_none() { "connected" } else { "connected again" };
+                        let url = printable(&socket.url());
+                        line(format_args!("{what} to {url} in {}", show(started.elapsed())));
                     }
+                    begin.get_or_insert(now);
                 }
                 Ok(Signal::Pong(number, arrived)) => self.pong(number, arrived),
                 Ok(Signal::Ended(Ok(()))) if interrupt::is_requested() => return Ok(()),
@@ -202,8 +215,4 @@ impl Run<'_> {
         let title = format!("Round trips of {sent} pings to {}", socket.url());
         plot::write(file, &plot::pings(&title, &self.samples, &self.latencies))
     }
-}
-
-fn due(begin: Instant, interval: Duration, number: u64) -> Instant {
-    begin + interval.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX))
 }

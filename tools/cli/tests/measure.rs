@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use common::{Running, TempFile, run};
 use framewire_servers::certs::{Demands, server_config};
-use framewire_servers::{Authority, EchoServer};
+use framewire_servers::{Authority, EchoServer, Scripted};
 
 #[test]
 fn ping_prints_percentiles() {
@@ -32,6 +32,41 @@ fn ping_without_pongs_exits_with_3() {
     let done = run(&["ping", &server.url("/silent"), "-c", "2", "-i", "5ms", "-t", "100ms"]);
     assert_eq!(done.code, 3, "{}", done.stderr);
     assert!(done.stdout.contains("lost"), "{}", done.stdout);
+}
+
+#[test]
+fn ping_continues_after_a_reconnect() {
+    // The first two connections are lost after a ping; then pings are answered.
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        while let Some(frame) = peer.read_frame() {
+            match frame.opcode {
+                9 if peer.number < 2 => return peer.reset(),
+                9 => peer.send_frame(0x8A, &frame.payload),
+                _ => return peer.send_close(1000, ""),
+            }
+        }
+    });
+    let reconnect = ["--reconnect", "--reconnect-min-delay", "300ms", "--reconnect-max-delay", "300ms"];
+    let arguments = ["ping", &server.url(), "-c", "5", "-i", "20ms", "--timeout", "500ms", "--json"];
+    let done = run(&[&arguments[..], &reconnect].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let summary = done.json().pop().unwrap();
+    assert_eq!(summary["sent"], 5, "{summary}");
+    assert!((1..=3).contains(&summary["received"].as_u64().unwrap()), "{summary}");
+    assert_eq!(server.connections(), 3);
+}
+
+#[test]
+fn ping_reports_how_the_connection_was_closed() {
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.send_close(4001, "kicked");
+        peer.wait_for_end();
+    });
+    let done = run(&["ping", &server.url(), "-i", "1ms"]);
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("4001 kicked"), "{}", done.stderr);
 }
 
 #[test]

@@ -239,7 +239,7 @@ fn a_server_cannot_control_the_terminal() {
         peer.send_close(4001, "\x1b[2Jx");
         peer.wait_for_end();
     });
-    for command in ["connect", "listen", "bench"] {
+    for command in ["connect", "listen", "ping", "bench"] {
         let done = framewire(&[command, &closing.url()]).env("CLICOLOR_FORCE", "1").output().unwrap();
         let shown = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
         assert!(shown.contains("\\u{1b}[2Jx") && !shown.contains("\x1b[2J"), "{command}: {shown:?}");
