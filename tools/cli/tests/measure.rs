@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use common::{Running, TempFile, run};
@@ -48,12 +49,12 @@ fn ping_continues_after_a_reconnect() {
         }
     });
     let reconnect = ["--reconnect", "--reconnect-min-delay", "300ms", "--reconnect-max-delay", "300ms"];
-    let arguments = ["ping", &server.url(), "-c", "5", "-i", "20ms", "--timeout", "500ms", "--json"];
+    let arguments = ["ping", &server.url(), "-c", "20", "-i", "50ms", "--timeout", "500ms", "--json"];
     let done = run(&[&arguments[..], &reconnect].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
     let summary = done.json().pop().unwrap();
-    assert_eq!(summary["sent"], 5, "{summary}");
-    assert!((1..=3).contains(&summary["received"].as_u64().unwrap()), "{summary}");
+    assert_eq!(summary["sent"], 20, "{summary}");
+    assert!((1..=18).contains(&summary["received"].as_u64().unwrap()), "{summary}");
     assert_eq!(server.connections(), 3);
 }
 
@@ -174,6 +175,24 @@ fn the_proxy_cuts_connections() {
     let address = proxy.address();
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(run(&["send", &format!("ws://{address}/"), "x"]).code, 1);
+}
+
+#[test]
+fn the_proxy_ends_a_cut_connection_when_the_client_leaves() {
+    let server = EchoServer::start();
+    let target = format!("127.0.0.1:{}", server.port());
+    for cut in ["stall", "half-open"] {
+        let mut proxy = Running::start(&["proxy", "0", &target, "--json", "--cut", cut]);
+        let address = proxy.address();
+        for payload in [&b""[..], &[7; 1000]] {
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            assert!(proxy.line().contains("\"connected\""));
+            client.write_all(payload).unwrap();
+            drop(client);
+            let ended = proxy.line();
+            assert!(ended.contains(&format!("cut: {cut}")), "{ended}");
+        }
+    }
 }
 
 #[cfg(unix)]
