@@ -19,7 +19,7 @@ use crate::output::{self, Failure, STRONG, line};
 use crate::plot::{self, thousands};
 use crate::session::Session;
 use crate::stats::Latencies;
-use crate::values::{show, size, timeout};
+use crate::values::{message_size, show, timeout};
 
 /// Measures messages per second and latency with an echo server
 ///
@@ -31,7 +31,7 @@ pub struct Options {
     /// URL of an echo server: ws://, wss://, http:// or https://.
     url: String,
     /// Bytes of each message.
-    #[arg(long, value_name = "BYTES", value_parser = size, default_value = "64")]
+    #[arg(long, value_name = "BYTES", value_parser = message_size, default_value = "64")]
     size: usize,
     /// Number of connections.
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]

@@ -96,7 +96,7 @@ fn connection_errors_exit_with_1() {
 fn wrong_options_exit_with_2() {
     let server = EchoServer::start();
     let url = server.url("/");
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 12] = [
         &[],
         &["send"],
         &["send", "nonsense", "x"],
@@ -106,6 +106,9 @@ fn wrong_options_exit_with_2() {
         &["send", &url, "x", "--timeout", "soon"],
         &["listen", &url, "--stall-every", "1s"],
         &["listen", &url, "--window-bits", "99"],
+        &["connect", &url, "--wait", "9999999999999999999s"],
+        &["proxy", "0", "127.0.0.1:1", "--cut", "stall", "--cut-after", "9999999999999999999s"],
+        &["bench", &url, "--size", "1000G"],
     ];
     for arguments in wrong {
         let done = run(arguments);
