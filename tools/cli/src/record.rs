@@ -119,5 +119,5 @@ pub fn run(options: Options) -> Result<(), Failure> {
         let bytes = std::fs::metadata(&options.file).map_or(0, |file| file.len());
         status(format_args!("{bytes} bytes in {}", options.file.display()));
     }
-    result
+    result.and_then(|()| input.result())
 }

@@ -77,6 +77,18 @@ fn missing_answers_exit_with_3() {
 }
 
 #[test]
+fn the_timeout_does_not_include_the_upload() {
+    let server = EchoServer::start();
+    // The upload takes three times the timeout, at least.
+    let message = vec![7; 3 << 20];
+    let url = server.url("/");
+    let arguments = ["send", &url, "--binary", "-n", "1", "--timeout", "1s", "--no-compression"];
+    let slow = ["--out-bytes-per-second", "1M"];
+    let done = run_with_input(&[&arguments[..], &slow].concat(), &message);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+}
+
+#[test]
 fn connection_errors_exit_with_1() {
     for arguments in
         [&["send", REFUSED, "x"][..], &["listen", REFUSED], &["connect", REFUSED], &["ping", REFUSED]]
@@ -194,14 +206,33 @@ fn resolve_replaces_dns() {
 #[test]
 fn connect_sends_the_lines_of_a_pipe() {
     let server = EchoServer::start();
-    let input = b"hello\n/ping\n//slash\n/binary 0102\n/unknown\n";
+    let input = b"hello\n/ping\n//slash\n/binary 0102\n";
     let done = run_with_input(&["connect", &server.url("/")], input);
     assert_eq!((done.code, done.stdout.as_str()), (0, "hello\n/slash\n[binary, 2 bytes] 01 02\n"));
     assert!(done.stderr.contains("connected to ws://"), "{}", done.stderr);
     assert!(done.stderr.contains("pong after"), "{}", done.stderr);
-    assert!(done.stderr.contains("no command /unknown"), "{}", done.stderr);
     let raw = run_with_input(&["connect", &server.url("/"), "--raw"], b"/ping\n");
     assert_eq!(raw.stdout, "/ping\n");
+}
+
+#[test]
+fn lines_that_cannot_be_sent_exit_with_1() {
+    let server = EchoServer::start();
+    let url = server.url("/");
+    let file = TempFile::new("lines.pcapng", b"");
+    for (line, problem) in [
+        (&b"/unknown"[..], "line 2: there is no command /unknown"),
+        (b"b\xFFc", "line 2: not UTF-8"),
+        (b"/file /does/not/exist", "line 2: /does/not/exist"),
+        (b"/close 1", "line 2: the close code 1"),
+    ] {
+        let input = [b"a\n", line, b"\nd\n"].concat();
+        for arguments in [&["connect", &url][..], &["record", &url, file.path(), "--lines"]] {
+            let done = run_with_input(arguments, &input);
+            assert_eq!((done.code, done.stdout.as_str()), (1, "a\nd\n"), "{}", done.stderr);
+            assert!(done.stderr.contains(problem), "{}", done.stderr);
+        }
+    }
 }
 
 #[test]
@@ -221,7 +252,7 @@ fn connect_sends_files() {
     let done = run_with_input(&["connect", &server.url("/"), "--json"], line.as_bytes());
     assert_eq!(done.json()[1]["size"], 100);
     let missing = run_with_input(&["connect", &server.url("/")], b"/file /does/not/exist\n");
-    assert_eq!(missing.code, 0);
+    assert_eq!(missing.code, 1);
     assert!(missing.stderr.contains("/does/not/exist: "), "{}", missing.stderr);
 }
 
