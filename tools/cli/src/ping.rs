@@ -15,7 +15,7 @@ use crate::options::ConnectionOptions;
 use crate::output::{self, Failure, QUIET, STRONG, WARNING, line};
 use crate::plot::{self, PingSample};
 use crate::report::printable;
-use crate::session::end;
+use crate::session::{Session, end};
 use crate::stats::Latencies;
 use crate::values::{show, timeout};
 
@@ -57,7 +57,7 @@ enum Signal {
 
 pub fn run(options: Options) -> Result<(), Failure> {
     let mut session = options.connection.session(&options.url)?;
-    let signals = signals(&session.socket)?;
+    let signals = signals(&session)?;
     session.open()?;
     let mut run =
         Run { options: &options, waiting: BTreeMap::new(), samples: Vec::new(), latencies: Latencies::new() };
@@ -72,7 +72,8 @@ pub fn run(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn signals(socket: &Socket) -> Result<mpsc::Receiver<Signal>, Failure> {
+fn signals(session: &Session) -> Result<mpsc::Receiver<Signal>, Failure> {
+    let (socket, dial_failure) = (&session.socket, session.dial_failure());
     let (sender, signals) = mpsc::channel();
     socket.set_dispatch(Dispatch::Worker)?;
     // Sending fails when the command has ended.
@@ -93,6 +94,8 @@ fn signals(socket: &Socket) -> Result<mpsc::Receiver<Signal>, Failure> {
         let _ = own.send(Signal::Ended(end(&event).unwrap_or(Ok(()))));
     })))?;
     socket.on_error(Some(Arc::new(move |_, error| {
+        let mut error = error.clone();
+        dial_failure.explain(&mut error);
         let _ = sender.send(Signal::Ended(Err(Failure::connection(error))));
     })))?;
     Ok(signals)

@@ -102,6 +102,17 @@ fn bench_needs_an_echo_server() {
     assert!(pushed.stderr.contains("does not echo"), "{}", pushed.stderr);
 }
 
+#[cfg(unix)]
+#[test]
+fn an_interrupted_bench_is_no_timeout() {
+    let server = EchoServer::start();
+    let mut bench = Running::start(&["bench", &server.url("/silent"), "-d", "1h"]);
+    while server.connections() == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(bench.interrupt(), 0);
+}
+
 #[test]
 fn a_simulated_link_delays_pings() {
     let server = EchoServer::start();

@@ -79,11 +79,11 @@ fn missing_answers_exit_with_3() {
 #[test]
 fn the_timeout_does_not_include_the_upload() {
     let server = EchoServer::start();
-    // The upload takes three times the timeout, at least.
-    let message = vec![7; 3 << 20];
+    // The upload takes five seconds.
+    let message = vec![7; 3 << 19];
     let url = server.url("/");
-    let arguments = ["send", &url, "--binary", "-n", "1", "--timeout", "1s", "--no-compression"];
-    let slow = ["--out-bytes-per-second", "1M"];
+    let arguments = ["send", &url, "--binary", "-n", "1", "--timeout", "3s", "--no-compression"];
+    let slow = ["--out-bytes-per-second", "300k"];
     let done = run_with_input(&[&arguments[..], &slow].concat(), &message);
     assert_eq!(done.code, 0, "{}", done.stderr);
 }
@@ -201,6 +201,21 @@ fn resolve_replaces_dns() {
         "{}",
         done.stdout
     );
+}
+
+#[test]
+fn resolve_reports_the_address_that_refuses() {
+    let url = "ws://play.example:1/";
+    let resolve = ["--resolve", "play.example:1:127.0.0.1", "--reconnect=1", "--reconnect-min-delay", "1ms"];
+    for command in ["listen", "ping", "bench"] {
+        let done = run(&[&[command, url][..], &resolve].concat());
+        assert_eq!(done.code, 1, "{command}: {}", done.stderr);
+        assert!(done.stderr.contains("could not connect: 127.0.0.1:1 ("), "{command}: {}", done.stderr);
+        assert!(!done.stderr.contains("proxy"), "{command}: {}", done.stderr);
+    }
+    let done = run(&[&["listen", url, "--json"][..], &resolve].concat());
+    let error = &done.json().pop().unwrap()["error"];
+    assert_eq!((&error["kind"], &error["phase"]), (&"refused".into(), &"connect".into()));
 }
 
 #[test]
@@ -352,8 +367,12 @@ fn record_ends_after_its_duration_while_reconnecting() {
     let always = ["--reconnect", "--reconnect-min-delay", "1ms", "--reconnect-max-delay", "1ms"];
     let done = run(&[&["record", &server.url(), file.path(), "--duration", "1s"], &always[..]].concat());
     assert!(done.stderr.contains("reconnecting"), "{}", done.stderr);
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.reset();
+    });
     let far = ["--reconnect", "--reconnect-min-delay", "1h", "--reconnect-max-delay", "1h"];
-    let done = run(&[&["record", &server.url(), file.path(), "--duration", "500ms"], &far[..]].concat());
+    let done = run(&[&["record", &server.url(), file.path(), "--duration", "2s"], &far[..]].concat());
     assert_eq!(done.code, 0, "{}", done.stderr);
 }
 
