@@ -15,11 +15,11 @@ use serde_json::json;
 
 use crate::interrupt;
 use crate::options::ConnectionOptions;
-use crate::output::{self, Failure, STRONG, line};
+use crate::output::{self, Failure, STRONG, line, status};
 use crate::plot::{self, thousands};
 use crate::session::Session;
 use crate::stats::Latencies;
-use crate::values::{show, size, timeout};
+use crate::values::{message_size, show, timeout};
 
 /// Measures messages per second and latency with an echo server
 ///
@@ -31,7 +31,7 @@ pub struct Options {
     /// URL of an echo server: ws://, wss://, http:// or https://.
     url: String,
     /// Bytes of each message.
-    #[arg(long, value_name = "BYTES", value_parser = size, default_value = "64")]
+    #[arg(long, value_name = "BYTES", value_parser = message_size, default_value = "64")]
     size: usize,
     /// Number of connections.
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -87,7 +87,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
         bar.set_message(format!("connection {number} of {}", options.connections));
         let mut session = options.connection.session(&options.url)?;
         let track = Arc::new(Track::new(payload.clone(), options.text));
-        let opened = track.watch(&session.socket, options.rate.is_none().then(|| is_sending.clone()))?;
+        let opened = track.watch(&session, options.rate.is_none().then(|| is_sending.clone()))?;
         session.open()?;
         // Until the connection is open or has failed.
         while let Err(RecvTimeoutError::Timeout) = opened.recv_timeout(SAMPLE) {
@@ -119,6 +119,10 @@ pub fn run(options: Options) -> Result<(), Failure> {
     }
     if let Some(failure) = result.failure {
         return Err(Failure::connection(failure));
+    }
+    if result.received == 0 && interrupt::is_requested() {
+        status(format_args!("interrupted before an echo arrived"));
+        return Ok(());
     }
     if result.received == 0 {
         let time = show(options.duration);
@@ -184,9 +188,10 @@ impl Track {
     /// connection is open or has failed.
     fn watch(
         self: &Arc<Self>,
-        socket: &Socket,
+        session: &Session,
         is_sending: Option<Arc<AtomicBool>>,
     ) -> Result<mpsc::Receiver<()>, Failure> {
+        let (socket, dial_failure) = (&session.socket, session.dial_failure());
         let (sender, opened) = mpsc::channel();
         socket.set_dispatch(Dispatch::Worker)?;
         // Sending fails when the connection was reported as open already.
@@ -225,6 +230,8 @@ impl Track {
         })))?;
         let track = self.clone();
         socket.on_error(Some(Arc::new(move |_, error| {
+            let mut error = error.clone();
+            dial_failure.explain(&mut error);
             track.lock().failure = Some(error.to_string());
             let _ = sender.send(());
         })))?;

@@ -96,7 +96,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
         }
         if let Some(ended) = ended {
             // It is printed already, except in a pipe.
-            return ended.map_err(|failure| match format {
+            return ended.and_then(|()| input.result()).map_err(|failure| match format {
                 Format::Plain => failure,
                 _ => Failure::printed(failure.code),
             });

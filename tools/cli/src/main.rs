@@ -85,6 +85,8 @@ fn main() -> ExitCode {
     // Sends the close frames of connections that an error has left open.
     let _ = framewire::shutdown(std::time::Duration::from_secs(1));
     match done {
+        // A capture that could not be written, for example. It is printed already.
+        Ok(()) if options::logged_error().is_some() => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.print();

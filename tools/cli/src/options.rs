@@ -1,5 +1,7 @@
 //! The settings of a connection, as options of every command that connects.
 
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,6 +11,7 @@ use framewire::{CaptureOptions, Compression, HttpVersion, LogLevel, Reconnect, R
 
 use crate::link::LinkOptions;
 use crate::output::{Failure, QUIET, status};
+use crate::report::printable;
 use crate::resolve::{Override, Tunnel, parse_override};
 use crate::session::Session;
 use crate::values::{milliseconds, pin, size, timeout};
@@ -42,17 +45,11 @@ pub struct RequestOptions {
     /// Keeps cookies of the server for redirects and reconnects.
     #[arg(long)]
     pub cookie_jar: bool,
-    /// Basic authentication.
-    #[arg(short, long, value_name = "USER:PASSWORD", env = "FRAMEWIRE_USER", hide_env_values = true)]
+    /// Basic authentication [env: FRAMEWIRE_USER].
+    #[arg(short, long, value_name = "USER:PASSWORD")]
     pub user: Option<String>,
-    /// Bearer authentication.
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "FRAMEWIRE_BEARER",
-        hide_env_values = true,
-        conflicts_with = "user"
-    )]
+    /// Bearer authentication [env: FRAMEWIRE_BEARER].
+    #[arg(long, value_name = "TOKEN", conflicts_with = "user")]
     pub bearer: Option<String>,
     /// HTTP version of the handshake.
     #[arg(long, value_name = "VERSION", default_value = "auto")]
@@ -72,6 +69,25 @@ pub struct RequestOptions {
     /// Size of the compression window as a power of two, in both directions, from 8 to 15.
     #[arg(long, value_name = "BITS", conflicts_with = "no_compression")]
     pub window_bits: Option<u8>,
+}
+
+const USER: &str = "FRAMEWIRE_USER";
+const BEARER: &str = "FRAMEWIRE_BEARER";
+
+/// How a request authenticates.
+#[derive(Debug, PartialEq, Eq)]
+enum Login {
+    /// User and password, separated by a colon.
+    Basic(String),
+    /// A token.
+    Bearer(String),
+}
+
+/// Reads an environment variable. An empty one counts as not set.
+fn variable(name: &'static str) -> Result<Option<String>, Failure> {
+    let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+    let value = value.into_string();
+    value.map(Some).map_err(|_| Failure::usage(format_args!("the environment variable {name} is not UTF-8")))
 }
 
 #[derive(Args, Clone, Debug)]
@@ -122,7 +138,7 @@ pub struct NetworkOptions {
     /// Time for the answer to a keepalive ping (default: 2s).
     #[arg(long, value_name = "TIME", value_parser = timeout, requires = "ping_interval")]
     pub ping_timeout: Option<Duration>,
-    /// Reconnects after errors that are retriable, at most N times in a row.
+    /// Reconnects after errors that are retriable, at most N times in a row; 0 or no N: without limit.
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0", require_equals = true)]
     pub reconnect: Option<u32>,
     /// Shortest delay before a reconnect.
@@ -199,7 +215,8 @@ impl ConnectionOptions {
             _ => LogLevel::Trace,
         };
         let print = |level, socket: u64, _: &str, message: &str| {
-            status(format_args!("{QUIET}[{socket}] {message}{QUIET:#}"));
+            // It may contain text of the server.
+            status(format_args!("{QUIET}[{socket}] {}{QUIET:#}", printable(message)));
             if level == LogLevel::Error {
                 let _ = FIRST_ERROR.set(message.to_owned());
             }
@@ -228,17 +245,36 @@ impl RequestOptions {
             socket.add_header("Cookie", &self.cookie.join("; "))?;
         }
         socket.set_cookies(self.cookie_jar)?;
-        if let Some(user) = &self.user {
-            let (user, password) = user.split_once(':').unwrap_or((user, ""));
-            socket.set_basic_auth(user, password)?;
-        }
-        if let Some(token) = &self.bearer {
-            socket.set_bearer_auth(token)?;
+        match self.login(variable)? {
+            Some(Login::Basic(user)) => {
+                let (user, password) = user.split_once(':').unwrap_or((&user, ""));
+                socket.set_basic_auth(user, password)?;
+            }
+            Some(Login::Bearer(token)) => socket.set_bearer_auth(&token)?,
+            None => {}
         }
         socket.set_http_version(self.http.version())?;
         socket.set_max_redirects(self.max_redirects)?;
         socket.set_compression(self.compression())?;
         Ok(())
+    }
+
+    /// Returns the login of the options, or without one, that of the environment.
+    fn login(
+        &self,
+        variable: impl Fn(&'static str) -> Result<Option<String>, Failure>,
+    ) -> Result<Option<Login>, Failure> {
+        let (user, bearer) = match (&self.user, &self.bearer) {
+            (None, None) => (variable(USER)?, variable(BEARER)?),
+            (user, bearer) => (user.clone(), bearer.clone()),
+        };
+        match (user, bearer) {
+            (Some(_), Some(_)) => Err(Failure::usage(format_args!(
+                "the environment variables {USER} and {BEARER} are both set; unset one, or use --user or --bearer"
+            ))),
+            (Some(user), None) => Ok(Some(Login::Basic(user))),
+            (None, token) => Ok(token.map(Login::Bearer)),
+        }
     }
 
     fn compression(&self) -> Option<Compression> {
@@ -322,6 +358,7 @@ impl NetworkOptions {
             }))?;
         }
         if let Some(file) = &self.capture {
+            check_file(file)?;
             socket.set_capture(file, CaptureOptions::default())?;
         }
         if !self.resolve.is_empty() {
@@ -337,6 +374,31 @@ impl NetworkOptions {
         }
         Ok(None)
     }
+}
+
+/// Fails at once if a capture cannot be created, which the library would only log. Keeps the content of a file that
+/// exists.
+pub fn check_file(file: &Path) -> Result<(), Failure> {
+    let checked = match OpenOptions::new().write(true).create_new(true).open(file) {
+        // The library creates it so that only the user can read it.
+        Ok(_) => std::fs::remove_file(file),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            OpenOptions::new().append(true).open(file).map(restrict)
+        }
+        Err(error) => Err(error),
+    };
+    checked.map_err(|error| in_file(file, error))
+}
+
+/// Lets only the user read a file that a capture will replace.
+fn restrict(file: File) {
+    #[cfg(unix)]
+    if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        use std::os::unix::fs::PermissionsExt;
+        // Fails for files of another user and on file systems without permissions.
+        let _ = file.set_permissions(std::fs::Permissions::from_mode(0o600));
+    }
+    drop(file);
 }
 
 /// Reads a file that an option names.

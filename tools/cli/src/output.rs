@@ -6,6 +6,8 @@ use std::io::{self, IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
+use crate::report::printable;
+
 pub const GOOD: Style = AnsiColor::Green.on_default();
 pub const WARNING: Style = AnsiColor::Yellow.on_default();
 pub const BAD: Style = AnsiColor::Red.on_default();
@@ -44,7 +46,8 @@ impl Failure {
 
     pub fn print(&self) {
         if !self.message.is_empty() {
-            status(format_args!("{BAD}error:{BAD:#} {}", self.message));
+            // It may contain text of the server, such as the reason of a close.
+            status(format_args!("{BAD}error:{BAD:#} {}", printable(&self.message)));
         }
     }
 }

@@ -7,14 +7,15 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use framewire::{Dispatch, EventKind, Socket};
+use framewire::{Code, Dispatch, EventKind, Socket};
 use serde_json::json;
 
 use crate::interrupt;
 use crate::options::ConnectionOptions;
 use crate::output::{self, Failure, QUIET, STRONG, WARNING, line};
 use crate::plot::{self, PingSample};
-use crate::session::end;
+use crate::report::printable;
+use crate::session::{Session, end};
 use crate::stats::Latencies;
 use crate::values::{show, timeout};
 
@@ -56,7 +57,7 @@ enum Signal {
 
 pub fn run(options: Options) -> Result<(), Failure> {
     let mut session = options.connection.session(&options.url)?;
-    let signals = signals(&session.socket)?;
+    let signals = signals(&session)?;
     session.open()?;
     let mut run =
         Run { options: &options, waiting: BTreeMap::new(), samples: Vec::new(), latencies: Latencies::new() };
@@ -71,7 +72,8 @@ pub fn run(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn signals(socket: &Socket) -> Result<mpsc::Receiver<Signal>, Failure> {
+fn signals(session: &Session) -> Result<mpsc::Receiver<Signal>, Failure> {
+    let (socket, dial_failure) = (&session.socket, session.dial_failure());
     let (sender, signals) = mpsc::channel();
     socket.set_dispatch(Dispatch::Worker)?;
     // Sending fails when the command has ended.
@@ -92,6 +94,8 @@ fn signals(socket: &Socket) -> Result<mpsc::Receiver<Signal>, Failure> {
         let _ = own.send(Signal::Ended(end(&event).unwrap_or(Ok(()))));
     })))?;
     socket.on_error(Some(Arc::new(move |_, error| {
+        let mut error = error.clone();
+        dial_failure.explain(&mut error);
         let _ = sender.send(Signal::Ended(Err(Failure::connection(error))));
     })))?;
     Ok(signals)
@@ -112,8 +116,9 @@ impl Run<'_> {
         started: Instant,
         signals: &mpsc::Receiver<Signal>,
     ) -> Result<(), Failure> {
-        let mut begin = None;
-        let mut sent = 0;
+        // When the connection was open first, and whether it is as far as is known.
+        let (mut begin, mut is_open) = (None::<Instant>, false);
+        let (mut sent, mut due) = (0, started);
         loop {
             if interrupt::is_requested() {
                 return Ok(());
@@ -121,27 +126,38 @@ impl Run<'_> {
             let now = Instant::now();
             if let Some(begin) = begin {
                 self.lose(|sent| now - sent >= self.options.timeout);
-                if sent < self.options.count && now >= due(begin, self.options.interval, sent) {
-                    self.waiting.insert(sent, ((now - begin).as_secs_f64(), now));
-                    socket.ping(&sent.to_be_bytes()).map_err(Failure::connection)?;
-                    sent += 1;
+                if is_open && sent < self.options.count && now >= due {
+                    match socket.ping(&sent.to_be_bytes()) {
+                        Ok(()) => {
+                            self.waiting.insert(sent, ((now - begin).as_secs_f64(), now));
+                            sent += 1;
+                            due += self.options.interval;
+                        }
+                        // The connection was lost. A signal says how it ended, or that it is open again.
+                        Err(error) if error.code == Code::InvalidState => is_open = false,
+                        Err(error) => return Err(Failure::connection(error)),
+                    }
                 }
                 if sent == self.options.count && self.waiting.is_empty() {
                     return Ok(());
                 }
             }
-            let next = begin
-                .filter(|_| sent < self.options.count)
-                .map(|begin| due(begin, self.options.interval, sent));
             let tick = Duration::from_millis(50);
-            let wait = next.map_or(tick, |next| next.saturating_duration_since(Instant::now()).min(tick));
+            let wait = match is_open && sent < self.options.count {
+                true => due.saturating_duration_since(Instant::now()).min(tick),
+                false => tick,
+            };
             match signals.recv_timeout(wait) {
                 Ok(Signal::Open) => {
-                    begin = Some(Instant::now());
-                    let facts = format_args!("{} in {}", socket.url(), show(started.elapsed()));
+                    let now = Instant::now();
+                    // The pings that were due meanwhile are not sent all at once.
+                    (is_open, due) = (true, due.max(now));
                     if !self.options.json && !self.options.quiet {
-                        line(format_args!("connected to {facts}"));
+                        let what = if begin.is_none() { "connected" } else { "connected again" };
+                        let url = printable(&socket.url());
+                        line(format_args!("{what} to {url} in {}", show(started.elapsed())));
                     }
+                    begin.get_or_insert(now);
                 }
                 Ok(Signal::Pong(number, arrived)) => self.pong(number, arrived),
                 Ok(Signal::Ended(Ok(()))) if interrupt::is_requested() => return Ok(()),
@@ -202,8 +218,4 @@ impl Run<'_> {
         let title = format!("Round trips of {sent} pings to {}", socket.url());
         plot::write(file, &plot::pings(&title, &self.samples, &self.latencies))
     }
-}
-
-fn due(begin: Instant, interval: Duration, number: u64) -> Instant {
-    begin + interval.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX))
 }

@@ -111,10 +111,14 @@ async fn serve(address: SocketAddr, shared: Arc<Shared>) -> Result<(), Failure> 
         }
         tokio::select! {
             accepted = accept(listener.as_ref()) => {
-                // A connection that ended before it was accepted is no problem of the proxy.
-                if let Ok((client, from)) = accepted {
-                    number += 1;
-                    connections.spawn(connection::run(client, from, number, shared.clone()));
+                match accepted {
+                    Ok((client, from)) => {
+                        number += 1;
+                        connections.spawn(connection::run(client, from, number, shared.clone()));
+                    }
+                    // The connection ended before it was accepted, or the process has too many files open, which the
+                    // next call would report at once.
+                    Err(_) => tokio::time::sleep(TICK).await,
                 }
             }
             Some(_) = connections.join_next() => {}

@@ -1,13 +1,13 @@
 //! `framewire record`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use framewire::{CaptureOptions, EventKind, State};
 
 use crate::connect::input::Input;
-use crate::options::{ConnectionOptions, logged_error};
+use crate::options::{ConnectionOptions, check_file, logged_error};
 use crate::output::{Failure, status};
 use crate::report::Format;
 use crate::session::{Next, end};
@@ -53,22 +53,32 @@ pub struct Options {
 }
 
 pub fn run(options: Options) -> Result<(), Failure> {
-    check_file(&options.file)?;
     let max_file_bytes = options.max_file_size.map_or(0, |bytes| bytes as u64);
     let capture = CaptureOptions { max_file_bytes, include_secrets: options.include_secrets };
     let format = if options.json { Format::Json } else { Format::Plain };
     let mut session = options.connection.session(&options.url)?;
+    check_file(&options.file)?;
     session.socket.set_capture(&options.file, capture)?;
     session.open()?;
     let input = Input::new(session.socket.clone(), false);
     let (ended, end_of_input) = std::sync::mpsc::channel();
     let mut received = 0;
     let mut closes_at = None;
+    let (mut input_has_ended, mut was_cancelled) = (false, false);
     let result = loop {
         let now = Instant::now();
         let is_full = options.count.is_some_and(|count| received >= count);
         let is_over = closes_at.is_some_and(|at| at <= now);
-        if (is_full || is_over || end_of_input.try_recv().is_ok()) && session.socket.state() == State::Open {
+        input_has_ended |= end_of_input.try_recv().is_ok();
+        let state = session.socket.state();
+        let closes = match state {
+            State::Open => is_full || is_over || input_has_ended,
+            // Lines that were sent while reconnecting are still queued.
+            State::Connecting => is_full || is_over,
+            _ => false,
+        };
+        if closes {
+            was_cancelled = state == State::Connecting;
             // Fails if the connection has ended, which an event reports.
             let _ = session.socket.close(1000, "");
         }
@@ -83,12 +93,15 @@ pub fn run(options: Options) -> Result<(), Failure> {
         }
         match &event {
             EventKind::Open => {
-                closes_at = options.duration.map(|duration| Instant::now() + duration);
+                if closes_at.is_none() {
+                    closes_at = options.duration.map(|duration| Instant::now() + duration);
+                }
                 if options.lines && !input.is_started() {
                     input.read_pipe(ended.clone());
                 }
             }
             EventKind::Text(_) | EventKind::Binary(_) => received += 1,
+            EventKind::Closed { .. } if was_cancelled => break Ok(()),
             event => {
                 if let Some(ended) = end(event) {
                     break ended;
@@ -106,16 +119,5 @@ pub fn run(options: Options) -> Result<(), Failure> {
         let bytes = std::fs::metadata(&options.file).map_or(0, |file| file.len());
         status(format_args!("{bytes} bytes in {}", options.file.display()));
     }
-    result
-}
-
-/// Fails at once if the file cannot be created, which the library would log.
-fn check_file(file: &Path) -> Result<(), Failure> {
-    let problem = |error| Failure::usage(format_args!("{}: {error}", file.display()));
-    let created = std::fs::File::create(file).and_then(|created| created.metadata()).map_err(problem)?;
-    // The library creates it so that only the user can read it.
-    if created.is_file() {
-        std::fs::remove_file(file).map_err(problem)?;
-    }
-    Ok(())
+    result.and_then(|()| input.result())
 }

@@ -68,7 +68,7 @@ pub fn for_people(socket: &Socket, event: &EventKind, elapsed: Option<Duration>)
             if !socket.extensions().is_empty() {
                 facts.push(printable(&socket.extensions()));
             }
-            let url = socket.url();
+            let url = printable(&socket.url());
             format!("{GOOD}connected{GOOD:#} to {url}{took} {QUIET}({}){QUIET:#}", facts.join(", "))
         }
         EventKind::Text(text) => {

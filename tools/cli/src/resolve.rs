@@ -6,15 +6,20 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
+
+use framewire::{Error, ErrorKind, Phase};
 
 /// The head of a CONNECT request.
 const MAX_HEAD: usize = 8 << 10;
 /// The time between the starts of two attempts (RFC 8305 section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The status of the tunnel's answer if it could not connect.
+const REFUSAL: u16 = 502;
 
 /// Addresses of a host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,11 +81,53 @@ pub fn dial(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
     Err(last)
 }
 
+/// Why the tunnel could not connect, which the library only knows as an answer of a proxy.
+#[derive(Clone, Debug, Default)]
+pub struct DialFailure(Arc<Mutex<Option<Dial>>>);
+
+#[derive(Debug)]
+struct Dial {
+    /// The host and its addresses.
+    to: String,
+    has_addresses: bool,
+    error: std::io::Error,
+}
+
+impl DialFailure {
+    /// Replaces the answer of the tunnel by what happened.
+    pub fn explain(&self, error: &mut Error) {
+        if error.phase != Phase::Proxy || error.http_status != REFUSAL {
+            return;
+        }
+        // That of the last attempt, which may be a later one to the same addresses.
+        let failure = self.lock();
+        let Some(dial) = failure.as_ref() else { return };
+        error.kind = match dial.error.kind() {
+            _ if !dial.has_addresses => ErrorKind::Resolve,
+            std::io::ErrorKind::ConnectionRefused => ErrorKind::Refused,
+            std::io::ErrorKind::TimedOut => ErrorKind::TimedOut,
+            std::io::ErrorKind::HostUnreachable | std::io::ErrorKind::NetworkUnreachable => {
+                ErrorKind::Unreachable
+            }
+            _ => ErrorKind::Io,
+        };
+        error.phase = if dial.has_addresses { Phase::Connect } else { Phase::Resolve };
+        error.os_code = dial.error.raw_os_error().unwrap_or(0);
+        error.http_status = 0;
+        error.message = format!("could not connect: {} ({})", dial.to, dial.error);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Dial>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A running tunnel. Dropping it accepts no further connections.
 #[derive(Debug)]
 pub struct Tunnel {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
+    failure: DialFailure,
 }
 
 impl Tunnel {
@@ -89,18 +136,25 @@ impl Tunnel {
         let address = listener.local_addr()?;
         let stop = Arc::new(AtomicBool::new(false));
         let (overrides, own) = (Arc::new(overrides.to_vec()), stop.clone());
+        let failure = DialFailure::default();
+        let own_failure = failure.clone();
         thread::spawn(move || {
             for client in listener.incoming() {
                 if own.load(Ordering::SeqCst) {
                     return;
                 }
                 let Ok(client) = client else { continue };
-                let overrides = overrides.clone();
+                let (overrides, failure) = (overrides.clone(), own_failure.clone());
                 // A tunnel that fails ends its connection, which the library reports.
-                thread::spawn(move || serve(client, &overrides));
+                thread::spawn(move || serve(client, &overrides, &failure));
             }
         });
-        Ok(Self { address, stop })
+        Ok(Self { address, stop, failure })
+    }
+
+    /// Returns what explains the errors of connections through this tunnel.
+    pub fn failure(&self) -> DialFailure {
+        self.failure.clone()
     }
 
     /// Returns the URL of the proxy.
@@ -117,7 +171,7 @@ impl Drop for Tunnel {
     }
 }
 
-fn serve(mut client: TcpStream, overrides: &[Override]) -> std::io::Result<()> {
+fn serve(mut client: TcpStream, overrides: &[Override], failure: &DialFailure) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -142,7 +196,10 @@ fn serve(mut client: TcpStream, overrides: &[Override]) -> std::io::Result<()> {
     let server = match dial(&addresses) {
         Ok(server) => server,
         Err(error) => {
-            let status = format!("HTTP/1.1 502 {host}:{port}: {error}\r\nContent-Length: 0\r\n\r\n");
+            let status = format!("HTTP/1.1 {REFUSAL} {error}\r\nContent-Length: 0\r\n\r\n");
+            let shown: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
+            let to = if shown.is_empty() { format!("{host}:{port}") } else { shown.join(", ") };
+            *failure.lock() = Some(Dial { to, has_addresses: !shown.is_empty(), error });
             return client.write_all(status.as_bytes());
         }
     };

@@ -14,6 +14,8 @@ use crate::values::{hex, show, timeout};
 
 /// How long a full send queue is waited for at a time.
 const BACKPRESSURE: Duration = Duration::from_millis(5);
+/// How often the progress of an upload is looked for.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Sends messages, and optionally waits for answers
 ///
@@ -35,7 +37,7 @@ pub struct Options {
     /// Waits for this many messages, and prints them.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 0)]
     count: u64,
-    /// Time for each answer; after it, the exit code is 3.
+    /// Time for each answer, without the upload; after it, the exit code is 3.
     #[arg(short, long, value_name = "TIME", value_parser = timeout, default_value = "10s")]
     timeout: Duration,
     /// Prints a JSON object for each event.
@@ -67,6 +69,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
     let mut answers = 0;
     let mut unsent = messages.iter().peekable();
     let mut waits_since = None;
+    let mut buffered = 0;
     loop {
         while let Some(message) = unsent.peek().filter(|_| session.socket.is_open()) {
             match message.send(&session.socket) {
@@ -80,9 +83,15 @@ pub fn run(options: Options) -> Result<(), Failure> {
         if unsent.peek().is_none() && answers >= options.count {
             break;
         }
+        let before = std::mem::replace(&mut buffered, session.socket.buffered_amount());
+        if buffered < before && waits_since.is_some() {
+            // The time for an answer does not include the upload.
+            waits_since = Some(Instant::now());
+        }
         let deadline = match (waits_since, unsent.peek()) {
             (None, _) => None,
             (Some(_), Some(_)) => Some(Instant::now() + BACKPRESSURE),
+            (Some(since), None) if buffered > 0 => Some((since + options.timeout).min(Instant::now() + TICK)),
             (Some(since), None) => Some(since + options.timeout),
         };
         let Next::Event(event) = session.next(deadline) else {

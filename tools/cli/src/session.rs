@@ -6,7 +6,7 @@ use framewire::{EventKind, Socket};
 
 use crate::interrupt;
 use crate::output::Failure;
-use crate::resolve::Tunnel;
+use crate::resolve::{DialFailure, Tunnel};
 
 /// How often Ctrl-C is looked for.
 const TICK: Duration = Duration::from_millis(50);
@@ -16,7 +16,7 @@ pub struct Session {
     pub started: Instant,
     is_closing: bool,
     /// Lives as long as the connection.
-    _tunnel: Option<Tunnel>,
+    tunnel: Option<Tunnel>,
 }
 
 pub enum Next {
@@ -27,7 +27,12 @@ pub enum Next {
 
 impl Session {
     pub fn new(socket: Socket, tunnel: Option<Tunnel>) -> Self {
-        Self { socket, started: Instant::now(), is_closing: false, _tunnel: tunnel }
+        Self { socket, started: Instant::now(), is_closing: false, tunnel }
+    }
+
+    /// Returns what explains the errors of this connection.
+    pub fn dial_failure(&self) -> DialFailure {
+        self.tunnel.as_ref().map(Tunnel::failure).unwrap_or_default()
     }
 
     /// Starts connecting. From now on, Ctrl-C closes the connection.
@@ -44,7 +49,11 @@ impl Session {
         loop {
             // An error means that the socket was destroyed, which this program does at the end only.
             if let Ok(Some(event)) = self.socket.next_event() {
-                return Next::Event(event.kind);
+                let mut event = event.kind;
+                if let EventKind::Error(error) | EventKind::Reconnecting { error, .. } = &mut event {
+                    self.dial_failure().explain(error);
+                }
+                return Next::Event(event);
             }
             if interrupt::is_requested() && !self.is_closing {
                 self.is_closing = true;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 
-/// Parses a duration: a number with `us`, `ms`, `s`, `m` or `h`; without a unit, seconds.
+/// Parses a duration of at most 49 days: a number with `us`, `ms`, `s`, `m` or `h`; without a unit, seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
     let seconds = match unit {
@@ -17,16 +17,21 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     };
     let number: f64 =
         number.parse().map_err(|_| "a duration is a number and a unit, such as 250ms".to_owned())?;
-    Duration::try_from_secs_f64(number * seconds).map_err(|_| "the duration is out of range".to_owned())
+    let parsed = Duration::try_from_secs_f64(number * seconds)
+        .map_err(|_| "the duration is out of range".to_owned())?;
+    match parsed.as_millis() <= u32::MAX.into() {
+        true => Ok(parsed),
+        false => Err("it must be at most 49 days".to_owned()),
+    }
 }
 
-/// Parses a duration of at least a millisecond, at most 49 days: what the library's timeouts can be.
+/// Parses a duration of at least a millisecond: what the library's timeouts can be.
 pub fn timeout(text: &str) -> Result<Duration, String> {
     let parsed = duration(text)?;
-    if parsed < Duration::from_millis(1) || parsed.as_millis() > u32::MAX.into() {
-        return Err("it must be between 1 ms and 49 days".to_owned());
+    match parsed >= Duration::from_millis(1) {
+        true => Ok(parsed),
+        false => Err("it must be at least 1 ms".to_owned()),
     }
-    Ok(parsed)
 }
 
 /// Returns whole milliseconds, as the library's settings take them.
@@ -48,6 +53,14 @@ pub fn size(text: &str) -> Result<usize, String> {
         number.parse().map_err(|_| "a size is a whole number, such as 512 or 64k".to_owned())?;
     let bytes = number.checked_mul(factor).and_then(|bytes| usize::try_from(bytes).ok());
     bytes.ok_or_else(|| "the size is out of range".to_owned())
+}
+
+/// Parses the size of a message that is kept in memory: at most 1 GiB.
+pub fn message_size(text: &str) -> Result<usize, String> {
+    match size(text)? {
+        bytes if bytes <= 1 << 30 => Ok(bytes),
+        _ => Err("it must be at most 1 GiB".to_owned()),
+    }
 }
 
 /// Parses a data rate in bytes per second.
@@ -105,6 +118,10 @@ mod tests {
             assert!(duration(bad).is_err(), "{bad}");
         }
         assert!(timeout("0").is_err());
+        assert!(timeout("1000h").is_ok());
+        for huge in ["1200h", "1e19s", "9999999999999999999"] {
+            assert!(duration(huge).is_err() && timeout(huge).is_err(), "{huge}");
+        }
     }
 
     #[test]
@@ -112,6 +129,8 @@ mod tests {
         assert_eq!(size("64k"), Ok(65536));
         assert_eq!(size("2MiB"), Ok(2 << 20));
         assert_eq!(rate("100k/s"), Ok(102_400));
+        assert_eq!(message_size("1G"), Ok(1 << 30));
+        assert!(message_size("1025M").is_err());
         for bad in ["", "k", "-1", "1.5k", "99999999999999999999", "17179869184G", "1x"] {
             assert!(size(bad).is_err(), "{bad}");
         }

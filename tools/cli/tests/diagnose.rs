@@ -192,6 +192,16 @@ fn proxy_that_requires_a_login() {
 }
 
 #[test]
+fn address_blocks_exclude_the_proxy() {
+    let server = EchoServer::start();
+    let mut command = framewire(&["diagnose", &server.url("/"), "--json"]);
+    // Nothing listens there.
+    command.env("http_proxy", "http://127.0.0.1:1").env("no_proxy", "10.0.0.0/8,127.0.0.0/8");
+    let done = Done::from(command.output().unwrap());
+    assert_eq!(done.code, 0, "{}", done.stdout);
+}
+
+#[test]
 fn refused_port_and_unknown_name() {
     let refused = run(&["diagnose", "ws://127.0.0.1:1/", "--json"]);
     check(&refused, 11, "tcp", "failed", "connection refused", "Start the server");

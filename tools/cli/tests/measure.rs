@@ -2,11 +2,12 @@
 
 mod common;
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use common::{Running, TempFile, run};
 use framewire_servers::certs::{Demands, server_config};
-use framewire_servers::{Authority, EchoServer};
+use framewire_servers::{Authority, EchoServer, Scripted};
 
 #[test]
 fn ping_prints_percentiles() {
@@ -32,6 +33,41 @@ fn ping_without_pongs_exits_with_3() {
     let done = run(&["ping", &server.url("/silent"), "-c", "2", "-i", "5ms", "-t", "100ms"]);
     assert_eq!(done.code, 3, "{}", done.stderr);
     assert!(done.stdout.contains("lost"), "{}", done.stdout);
+}
+
+#[test]
+fn ping_continues_after_a_reconnect() {
+    // The first two connections are lost after a ping; then pings are answered.
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        while let Some(frame) = peer.read_frame() {
+            match frame.opcode {
+                9 if peer.number < 2 => return peer.reset(),
+                9 => peer.send_frame(0x8A, &frame.payload),
+                _ => return peer.send_close(1000, ""),
+            }
+        }
+    });
+    let reconnect = ["--reconnect", "--reconnect-min-delay", "300ms", "--reconnect-max-delay", "300ms"];
+    let arguments = ["ping", &server.url(), "-c", "20", "-i", "50ms", "--timeout", "500ms", "--json"];
+    let done = run(&[&arguments[..], &reconnect].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let summary = done.json().pop().unwrap();
+    assert_eq!(summary["sent"], 20, "{summary}");
+    assert!((1..=18).contains(&summary["received"].as_u64().unwrap()), "{summary}");
+    assert_eq!(server.connections(), 3);
+}
+
+#[test]
+fn ping_reports_how_the_connection_was_closed() {
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.send_close(4001, "kicked");
+        peer.wait_for_end();
+    });
+    let done = run(&["ping", &server.url(), "-i", "1ms"]);
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("4001 kicked"), "{}", done.stderr);
 }
 
 #[test]
@@ -64,6 +100,17 @@ fn bench_needs_an_echo_server() {
     let pushed = run(&["bench", &server.url("/push?hz=100&size=7"), "-d", "500ms"]);
     assert_eq!(pushed.code, 1);
     assert!(pushed.stderr.contains("does not echo"), "{}", pushed.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_bench_is_no_timeout() {
+    let server = EchoServer::start();
+    let mut bench = Running::start(&["bench", &server.url("/silent"), "-d", "1h"]);
+    while server.connections() == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(bench.interrupt(), 0);
 }
 
 #[test]
@@ -139,6 +186,24 @@ fn the_proxy_cuts_connections() {
     let address = proxy.address();
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(run(&["send", &format!("ws://{address}/"), "x"]).code, 1);
+}
+
+#[test]
+fn the_proxy_ends_a_cut_connection_when_the_client_leaves() {
+    let server = EchoServer::start();
+    let target = format!("127.0.0.1:{}", server.port());
+    for cut in ["stall", "half-open"] {
+        let mut proxy = Running::start(&["proxy", "0", &target, "--json", "--cut", cut]);
+        let address = proxy.address();
+        for payload in [&b""[..], &[7; 1000]] {
+            let mut client = std::net::TcpStream::connect(address).unwrap();
+            assert!(proxy.line().contains("\"connected\""));
+            client.write_all(payload).unwrap();
+            drop(client);
+            let ended = proxy.line();
+            assert!(ended.contains(&format!("cut: {cut}")), "{ended}");
+        }
+    }
 }
 
 #[cfg(unix)]

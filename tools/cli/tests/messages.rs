@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Running, TempFile, framewire, run, run_with_input};
+use common::{Done, Running, TempFile, framewire, run, run_with_input};
 use framewire_servers::certs::{Demands, server_config};
 use framewire_servers::{Authority, EchoServer, Scripted};
 
@@ -77,6 +77,18 @@ fn missing_answers_exit_with_3() {
 }
 
 #[test]
+fn the_timeout_does_not_include_the_upload() {
+    let server = EchoServer::start();
+    // The upload takes five seconds.
+    let message = vec![7; 3 << 19];
+    let url = server.url("/");
+    let arguments = ["send", &url, "--binary", "-n", "1", "--timeout", "3s", "--no-compression"];
+    let slow = ["--out-bytes-per-second", "300k"];
+    let done = run_with_input(&[&arguments[..], &slow].concat(), &message);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+}
+
+#[test]
 fn connection_errors_exit_with_1() {
     for arguments in
         [&["send", REFUSED, "x"][..], &["listen", REFUSED], &["connect", REFUSED], &["ping", REFUSED]]
@@ -96,7 +108,7 @@ fn connection_errors_exit_with_1() {
 fn wrong_options_exit_with_2() {
     let server = EchoServer::start();
     let url = server.url("/");
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 12] = [
         &[],
         &["send"],
         &["send", "nonsense", "x"],
@@ -106,6 +118,9 @@ fn wrong_options_exit_with_2() {
         &["send", &url, "x", "--timeout", "soon"],
         &["listen", &url, "--stall-every", "1s"],
         &["listen", &url, "--window-bits", "99"],
+        &["connect", &url, "--wait", "9999999999999999999s"],
+        &["proxy", "0", "127.0.0.1:1", "--cut", "stall", "--cut-after", "9999999999999999999s"],
+        &["bench", &url, "--size", "1000G"],
     ];
     for arguments in wrong {
         let done = run(arguments);
@@ -189,16 +204,50 @@ fn resolve_replaces_dns() {
 }
 
 #[test]
+fn resolve_reports_the_address_that_refuses() {
+    let url = "ws://play.example:1/";
+    let resolve = ["--resolve", "play.example:1:127.0.0.1", "--reconnect=1", "--reconnect-min-delay", "1ms"];
+    for command in ["listen", "ping", "bench"] {
+        let done = run(&[&[command, url][..], &resolve].concat());
+        assert_eq!(done.code, 1, "{command}: {}", done.stderr);
+        assert!(done.stderr.contains("could not connect: 127.0.0.1:1 ("), "{command}: {}", done.stderr);
+        assert!(!done.stderr.contains("proxy"), "{command}: {}", done.stderr);
+    }
+    let done = run(&[&["listen", url, "--json"][..], &resolve].concat());
+    let error = &done.json().pop().unwrap()["error"];
+    assert_eq!((&error["kind"], &error["phase"]), (&"refused".into(), &"connect".into()));
+}
+
+#[test]
 fn connect_sends_the_lines_of_a_pipe() {
     let server = EchoServer::start();
-    let input = b"hello\n/ping\n//slash\n/binary 0102\n/unknown\n";
+    let input = b"hello\n/ping\n//slash\n/binary 0102\n";
     let done = run_with_input(&["connect", &server.url("/")], input);
     assert_eq!((done.code, done.stdout.as_str()), (0, "hello\n/slash\n[binary, 2 bytes] 01 02\n"));
     assert!(done.stderr.contains("connected to ws://"), "{}", done.stderr);
     assert!(done.stderr.contains("pong after"), "{}", done.stderr);
-    assert!(done.stderr.contains("no command /unknown"), "{}", done.stderr);
     let raw = run_with_input(&["connect", &server.url("/"), "--raw"], b"/ping\n");
     assert_eq!(raw.stdout, "/ping\n");
+}
+
+#[test]
+fn lines_that_cannot_be_sent_exit_with_1() {
+    let server = EchoServer::start();
+    let url = server.url("/");
+    let file = TempFile::new("lines.pcapng", b"");
+    for (line, problem) in [
+        (&b"/unknown"[..], "line 2: there is no command /unknown"),
+        (b"b\xFFc", "line 2: not UTF-8"),
+        (b"/file /does/not/exist", "line 2: /does/not/exist"),
+        (b"/close 1", "line 2: the close code 1"),
+    ] {
+        let input = [b"a\n", line, b"\nd\n"].concat();
+        for arguments in [&["connect", &url][..], &["record", &url, file.path(), "--lines"]] {
+            let done = run_with_input(arguments, &input);
+            assert_eq!((done.code, done.stdout.as_str()), (1, "a\nd\n"), "{}", done.stderr);
+            assert!(done.stderr.contains(problem), "{}", done.stderr);
+        }
+    }
 }
 
 #[test]
@@ -218,7 +267,7 @@ fn connect_sends_files() {
     let done = run_with_input(&["connect", &server.url("/"), "--json"], line.as_bytes());
     assert_eq!(done.json()[1]["size"], 100);
     let missing = run_with_input(&["connect", &server.url("/")], b"/file /does/not/exist\n");
-    assert_eq!(missing.code, 0);
+    assert_eq!(missing.code, 1);
     assert!(missing.stderr.contains("/does/not/exist: "), "{}", missing.stderr);
 }
 
@@ -234,6 +283,16 @@ fn a_server_cannot_control_the_terminal() {
         framewire(&["connect", &server.url(), "--wait", "2s"]).env("CLICOLOR_FORCE", "1").output().unwrap();
     let shown = String::from_utf8(done.stdout).unwrap();
     assert!(shown.contains("\\u{1b}[2Jx"), "{shown:?}");
+    let closing = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.send_close(4001, "\x1b[2Jx");
+        peer.wait_for_end();
+    });
+    for command in ["connect", "listen", "ping", "bench"] {
+        let done = framewire(&[command, &closing.url()]).env("CLICOLOR_FORCE", "1").output().unwrap();
+        let shown = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+        assert!(shown.contains("\\u{1b}[2Jx") && !shown.contains("\x1b[2J"), "{command}: {shown:?}");
+    }
     // A program gets the text as it is.
     assert_eq!(run(&["listen", &server.url()]).stdout, "\x1b[2Jx\n");
 }
@@ -270,6 +329,18 @@ fn record_writes_a_capture() {
     assert!(contains("other text") && !contains("hello capture"));
     let unwritable = run(&["record", &server.url("/"), "/does/not/exist.pcapng"]);
     assert_eq!(unwritable.code, 2);
+    let kept = b"kept";
+    std::fs::write(&file.0, kept).unwrap();
+    for wrong in [&["--window-bits", "99"][..], &["--cacert", "/does/not/exist"]] {
+        let done = run(&[&["record", REFUSED, file.path()], wrong].concat());
+        assert_eq!(done.code, 2, "{}", done.stderr);
+        assert_eq!(std::fs::read(&file.0).unwrap(), kept, "{wrong:?}");
+    }
+    let missing = run(&["send", &server.url("/"), "x", "--capture", "/does/not/exist.pcapng"]);
+    assert_eq!(missing.code, 2, "{}", missing.stderr);
+    assert!(missing.stderr.contains("/does/not/exist.pcapng"), "{}", missing.stderr);
+    #[cfg(target_os = "linux")]
+    assert_eq!(run(&["send", &server.url("/"), "x", "--capture", "/dev/full"]).code, 1);
     let limited = run(&[
         "record",
         &server.url("/push?hz=100&size=10"),
@@ -280,6 +351,62 @@ fn record_writes_a_capture() {
         "100ms",
     ]);
     assert!(limited.stdout.lines().count() >= 3, "{}", limited.stdout);
+}
+
+#[test]
+fn record_ends_after_its_duration_while_reconnecting() {
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        if peer.number > 0 {
+            // The duration does not begin again.
+            peer.pause(std::time::Duration::from_millis(300));
+        }
+        peer.reset();
+    });
+    let file = TempFile::new("duration.pcapng", b"");
+    let always = ["--reconnect", "--reconnect-min-delay", "1ms", "--reconnect-max-delay", "1ms"];
+    let done = run(&[&["record", &server.url(), file.path(), "--duration", "1s"], &always[..]].concat());
+    assert!(done.stderr.contains("reconnecting"), "{}", done.stderr);
+    let server = Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.reset();
+    });
+    let far = ["--reconnect", "--reconnect-min-delay", "1h", "--reconnect-max-delay", "1h"];
+    let done = run(&[&["record", &server.url(), file.path(), "--duration", "2s"], &far[..]].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+}
+
+#[test]
+fn options_have_precedence_over_the_login_of_the_environment() {
+    let server = EchoServer::start();
+    let url = server.url("/headers");
+    let send = |options: &[&str], variables: &[(&str, &str)]| -> Done {
+        let mut command = framewire(&[&["send", &url, "x", "-n", "1"], options].concat());
+        command.envs(variables.iter().copied()).output().unwrap().into()
+    };
+    let (user, bearer) = (("FRAMEWIRE_USER", "player:secret"), ("FRAMEWIRE_BEARER", "token"));
+    let basic = "authorization: basic cgxhewvyonnly3jlda==";
+    let token = "authorization: bearer token";
+    for (options, variables, field) in [
+        (&[][..], &[user][..], basic),
+        (&[], &[bearer], token),
+        (&[], &[bearer, ("FRAMEWIRE_USER", "")], token),
+        (&["--bearer", "token"], &[user], token),
+        (&["--user", "player:secret"], &[bearer], basic),
+        (&["--user", "player:secret"], &[user, bearer], basic),
+    ] {
+        let done = send(options, variables);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        assert!(done.stdout.to_lowercase().contains(field), "{field}: {}", done.stdout);
+    }
+    let both = send(&[], &[user, bearer]);
+    assert_eq!(both.code, 2);
+    assert!(
+        both.stderr.contains("FRAMEWIRE_USER") && both.stderr.contains("FRAMEWIRE_BEARER"),
+        "{}",
+        both.stderr
+    );
+    assert_eq!(send(&["--user", "a:b", "--bearer", "c"], &[]).code, 2);
 }
 
 #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! Lines of the input: messages and commands.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::io::BufRead;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::Sender;
@@ -8,9 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use framewire::{CallError, Code, Socket};
+use framewire::{CallError, Code, Socket, State};
 
-use crate::output::{BAD, status};
+use crate::interrupt;
+use crate::output::{BAD, Failure, status};
 use crate::values::hex;
 
 pub const HELP: &str = "\
@@ -39,6 +41,7 @@ pub struct Input {
 struct Shared {
     is_started: AtomicBool,
     has_closed: AtomicBool,
+    has_failed: AtomicBool,
     number: AtomicU32,
     pings: Mutex<VecDeque<(Vec<u8>, Instant)>>,
 }
@@ -57,6 +60,18 @@ impl Input {
         self.shared.has_closed.load(Ordering::SeqCst)
     }
 
+    /// Fails if a line of a pipe could not be sent or its command failed, which is printed already.
+    pub fn result(&self) -> Result<(), Failure> {
+        match self.has_failed() {
+            true => Err(Failure::printed(1)),
+            false => Ok(()),
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.shared.has_failed.load(Ordering::SeqCst)
+    }
+
     pub fn start(&self) {
         self.shared.is_started.store(true, Ordering::SeqCst);
     }
@@ -68,15 +83,37 @@ impl Input {
         thread::spawn(move || {
             let mut stdin = std::io::stdin().lock();
             let mut line = Vec::new();
-            // An input that cannot be read has ended.
-            while stdin.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-                let text = String::from_utf8_lossy(&line);
+            let mut number = 0u64;
+            let failed = |number, problem: &dyn Display| {
+                status(format_args!("{BAD}error:{BAD:#} line {number}: {problem}"));
+                input.shared.has_failed.store(true, Ordering::SeqCst);
+            };
+            loop {
+                number += 1;
+                line.clear();
+                match stdin.read_until(b'\n', &mut line) {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    Err(error) => {
+                        failed(number, &error);
+                        break;
+                    }
+                }
+                let Ok(text) = std::str::from_utf8(&line) else {
+                    failed(number, &"not UTF-8, so it is not sent");
+                    continue;
+                };
                 match input.act(text.trim_end_matches(['\r', '\n'])) {
                     Ok(None) => {}
                     Ok(Some(text)) => status(format_args!("{text}")),
-                    Err(problem) => status(format_args!("{BAD}error:{BAD:#} {problem}")),
+                    // Ctrl-C has closed the connection.
+                    Err(_) if interrupt::is_requested() => break,
+                    Err(problem) => failed(number, &problem),
                 }
-                line.clear();
+                // The other lines cannot be sent either.
+                if input.has_failed() && input.socket.state() == State::Closed {
+                    break;
+                }
             }
             // Fails if the connection has ended.
             let _ = ended.send(());

@@ -1,5 +1,7 @@
 //! What is connected to: the server, and the proxy before it.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use data_encoding::BASE64;
 use http::Uri;
 
@@ -55,29 +57,74 @@ impl Target {
         }
     }
 
-    /// Selects the proxy as the library does. Address blocks in `NO_PROXY` are not supported here.
+    /// Selects the proxy as the library does.
     fn proxy_of_environment(&self, lookup: impl Fn(&str) -> Option<String>) -> Option<Proxy> {
         let value =
             |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let excluded = value("no_proxy").or_else(|| value("NO_PROXY")).unwrap_or_default();
-        if excluded.split([',', ' ', '\t']).any(|entry| self.matches(entry)) {
+        if excluded.split([',', ' ', '\t']).any(|entry| matches(entry, &self.host, self.port)) {
             return None;
         }
         let own = if self.is_secure { ["https_proxy", "HTTPS_PROXY"] } else { ["http_proxy", "HTTP_PROXY"] };
         own.into_iter().chain(["all_proxy", "ALL_PROXY"]).find_map(|name| parse_proxy(&value(name)?, name))
     }
+}
 
-    fn matches(&self, entry: &str) -> bool {
-        if entry.is_empty() {
-            return false;
+/// Returns whether an entry of `NO_PROXY` excludes a host. The rules are those of the library.
+fn matches(entry: &str, host: &str, port: u16) -> bool {
+    if entry == "*" {
+        return true;
+    }
+    if let Some((start, bits)) = entry.split_once('/') {
+        return is_in_block(start, bits, host);
+    }
+    let (name, only_port) = split_entry(entry);
+    if only_port.is_some_and(|only| only.parse() != Ok(port)) {
+        return false;
+    }
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return name.parse().is_ok_and(|named: IpAddr| named.to_canonical() == address.to_canonical());
+    }
+    let name = name.strip_prefix('*').unwrap_or(name).trim_matches('.').to_ascii_lowercase();
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    !name.is_empty() && (host == name || host.ends_with(&format!(".{name}")))
+}
+
+/// Returns whether the host is a literal address in a CIDR block. An IPv4-mapped IPv6 address counts as the IPv4
+/// address. A malformed block matches nothing.
+fn is_in_block(start: &str, bits: &str, host: &str) -> bool {
+    let start = match start.strip_prefix('[') {
+        Some(inner) => {
+            inner.strip_suffix(']').and_then(|inner| inner.parse::<Ipv6Addr>().ok()).map(IpAddr::V6)
         }
-        let name = match entry.rsplit_once(':') {
-            Some((name, port)) if port.parse() == Ok(self.port) => name,
-            _ => entry,
-        };
-        let name = name.strip_prefix('*').unwrap_or(name).trim_matches('.').to_ascii_lowercase();
-        let host = self.host.to_ascii_lowercase();
-        entry == "*" || (!name.is_empty() && (host == name || host.ends_with(&format!(".{name}"))))
+        None => start.parse().ok(),
+    };
+    let bits = bits.parse::<u32>().ok().filter(|_| bits.bytes().all(|byte| byte.is_ascii_digit()));
+    let (Some(start), Some(bits), Ok(host)) = (start, bits, host.parse::<IpAddr>()) else { return false };
+    let (common, width) = match (start, host.to_canonical()) {
+        (IpAddr::V4(start), IpAddr::V4(host)) => ((u32::from(start) ^ u32::from(host)).leading_zeros(), 32),
+        (IpAddr::V6(start), IpAddr::V6(host)) => {
+            ((u128::from(start) ^ u128::from(host)).leading_zeros(), 128)
+        }
+        // A block of IPv4-mapped addresses; a shorter prefix is an IPv6 block.
+        (IpAddr::V6(start), IpAddr::V4(host)) if bits >= 96 => {
+            ((u128::from(start) ^ u128::from(host.to_ipv6_mapped())).leading_zeros(), 128)
+        }
+        _ => return false,
+    };
+    (bits..=width).contains(&common)
+}
+
+/// Splits `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address into host and port.
+fn split_entry(entry: &str) -> (&str, Option<&str>) {
+    if let Some((address, rest)) = entry.strip_prefix('[').and_then(|inner| inner.split_once(']'))
+        && (rest.is_empty() || rest.starts_with(':'))
+    {
+        return (address, rest.strip_prefix(':'));
+    }
+    match entry.split_once(':') {
+        Some((name, port)) if !port.contains(':') => (name, Some(port)),
+        _ => (entry, None),
     }
 }
 
@@ -153,6 +200,39 @@ mod tests {
         assert_eq!(find(&server, &[proxy, ("NO_PROXY", "other.org")]), found);
         for excluded in ["*", "example.org", ".example.org", "*.example.org", "play.example.org:443"] {
             assert_eq!(find(&server, &[proxy, ("no_proxy", excluded)]), None, "{excluded}");
+        }
+    }
+
+    #[test]
+    fn no_proxy_has_address_blocks() {
+        for (entry, host, port) in [
+            ("127.0.0.0/8", "127.0.0.1", 1),
+            ("0.0.0.0/0", "8.8.8.8", 1),
+            ("[fd00::]/8", "fdab::1", 1),
+            ("::1/128", "::1", 1),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", 1),
+            ("[::ffff:10.0.0.0]/104", "10.1.2.3", 1),
+            ("10.1.2.3", "::ffff:10.1.2.3", 1),
+            ("[::1]:9", "::1", 9),
+            ("h:81", "h", 81),
+            ("example.com", "example.com.", 1),
+        ] {
+            assert!(matches(entry, host, port), "{entry} {host}:{port}");
+        }
+        for (entry, host, port) in [
+            ("", "h", 1),
+            (".", "h", 1),
+            ("10.0.0.0/8", "11.0.0.1", 1),
+            ("192.168.1.128/25", "192.168.1.127", 1),
+            ("10.0.0.0/33", "10.0.0.0", 1),
+            ("10.0.0.0/", "10.0.0.0", 1),
+            ("example.com/8", "example.com", 1),
+            ("::/0", "10.1.2.3", 1),
+            ("0.0.1", "127.0.0.1", 1),
+            ("[::1]:9", "::1", 8),
+            ("h:81", "h", 80),
+        ] {
+            assert!(!matches(entry, host, port), "{entry} {host}:{port}");
         }
     }
 

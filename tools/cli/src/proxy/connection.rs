@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use framewire::LinkCut;
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep_until;
@@ -91,7 +91,7 @@ async fn forward(
         json!({ "event": "connected", "connection": number, "client": address }),
     );
     let started = Instant::now();
-    let sockets = [duplicate(&client)?, socket];
+    let (client_socket, target_socket) = (duplicate(&client)?, socket);
     let head = match &shared.target.host_field {
         Some(host) => replace_host(&read_head(&mut client).await?, host),
         None => Vec::new(),
@@ -114,13 +114,13 @@ async fn forward(
     match cut {
         LinkCut::Reset => {
             // The reset is sent when the last descriptor is closed, at the end of this function.
-            for socket in &sockets {
+            for socket in [&client_socket, &target_socket] {
                 socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO))?;
             }
             Ok(End::Cut("reset"))
         }
         LinkCut::End => {
-            for socket in &sockets {
+            for socket in [&client_socket, &target_socket] {
                 // Fails if that side has ended already.
                 let _ = socket.shutdown(std::net::Shutdown::Write);
             }
@@ -128,12 +128,33 @@ async fn forward(
         }
         LinkCut::HalfOpen => {
             progress.is_half_open.store(true, Ordering::SeqCst);
-            both.await.map(|_| End::Cut("half-open"))
+            until_client_ends(client_socket, both).await.map(|()| End::Cut("half-open"))
         }
         _ => {
             progress.is_stalled.store(true, Ordering::SeqCst);
-            both.await.map(|_| End::Cut("stall"))
+            until_client_ends(client_socket, both).await.map(|()| End::Cut("stall"))
         }
+    }
+}
+
+/// Runs the flows of a connection on which nothing arrives any more until the client ends or resets it.
+async fn until_client_ends<T>(
+    client: std::net::TcpStream,
+    flows: impl Future<Output = io::Result<T>>,
+) -> io::Result<()> {
+    let client = TcpStream::from_std(client)?;
+    let has_ended = async {
+        // What has arrived before the end stays unread, so that the client sees a stall.
+        while !client.ready(Interest::READABLE).await?.is_read_closed() {
+            let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            // Waits for the next change.
+            let _ = client.try_io(Interest::READABLE, nothing);
+        }
+        Ok(())
+    };
+    tokio::select! {
+        ended = has_ended => ended,
+        ended = flows => ended.map(drop),
     }
 }
 
