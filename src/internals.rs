@@ -1,4 +1,4 @@
-//! The library's modules, for its own tests, benchmarks and fuzz targets.
+//! The library's modules, for its own tests, benchmarks, fuzz targets and command line.
 //!
 //! Not part of the API: anything in here may change in any release.
 

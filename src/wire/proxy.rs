@@ -104,6 +104,16 @@ impl Proxy {
         self.kind == ProxyKind::Socks5 { remote_dns: false }
     }
 
+    /// Returns the scheme of its URL.
+    pub fn scheme(&self) -> &'static str {
+        match (self.kind, self.secure) {
+            (ProxyKind::Http, false) => "http",
+            (ProxyKind::Http, true) => "https",
+            (ProxyKind::Socks5 { remote_dns: false }, _) => "socks5",
+            (ProxyKind::Socks5 { remote_dns: true }, _) => "socks5h",
+        }
+    }
+
     /// Returns `host:port`, for error messages.
     pub fn authority(&self) -> String {
         format!("{}:{}", bracketed(&self.host), self.port)
@@ -157,6 +167,7 @@ mod tests {
                 "{text}"
             );
             assert_eq!(proxy.needs_resolved_target(), kind == socks(false));
+            assert_eq!(Proxy::parse(&format!("{}://{}", proxy.scheme(), proxy.authority())), Ok(proxy));
         }
         let proxy = Proxy::parse("bob:s%40crt@[::1]:8080").unwrap();
         assert_eq!(proxy.credentials, Some(("bob".into(), "s@crt".into())));

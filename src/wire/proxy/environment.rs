@@ -42,6 +42,8 @@ impl Environment {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     pub proxy: Option<Proxy>,
+    /// The variable that names the proxy.
+    pub variable: Option<&'static str>,
     /// Why variables were ignored, for the log.
     pub ignored: Vec<String>,
 }
@@ -61,12 +63,12 @@ pub fn from_environment(target: &Url, lookup: impl Fn(&str) -> Option<String>) -
         let why = match value(name).map(|text| Proxy::parse(&text)) {
             None => continue,
             Some(Ok(proxy)) if proxy.secure && !cfg!(feature = "tls") => "this build has no TLS".to_owned(),
-            Some(Ok(proxy)) => return Found { proxy: Some(proxy), ignored },
+            Some(Ok(proxy)) => return Found { proxy: Some(proxy), variable: Some(name), ignored },
             Some(Err(error)) => error.message,
         };
         ignored.push(format!("the environment variable {name} is ignored: {why}"));
     }
-    Found { proxy: None, ignored }
+    Found { ignored, ..Found::default() }
 }
 
 /// Returns whether a `NO_PROXY` list, separated by commas or spaces, excludes a host. `*` excludes all hosts;
@@ -204,6 +206,7 @@ mod tests {
             |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, text)| text.to_string());
         let found = Environment::read(lookup).proxy_for(&url);
         assert_eq!(found.proxy, Proxy::parse("socks5h://z").ok());
+        assert_eq!(found.variable, Some("ALL_PROXY"));
         assert_eq!(found.ignored.len(), 2);
         assert!(found.ignored.iter().all(|why| !why.contains("secret")), "{:?}", found.ignored);
     }
@@ -223,7 +226,12 @@ mod tests {
         ] {
             let url = Url::parse("wss://h/").unwrap();
             let found = from_environment(&url, |name| (name == "all_proxy").then(|| text.to_owned()));
-            assert_eq!(found, Found { proxy: Proxy::parse(same).ok(), ignored: Vec::new() }, "{text:?}");
+            let variable = Some("all_proxy");
+            assert_eq!(
+                found,
+                Found { proxy: Proxy::parse(same).ok(), variable, ..Found::default() },
+                "{text:?}"
+            );
         }
         assert_eq!(chosen("ws://h/", &[("all_proxy", ""), ("ALL_PROXY", " \t")]), None);
     }

@@ -15,7 +15,6 @@ mod upgrade;
 use std::time::Duration;
 
 use clap::Args;
-use framewire::Socket;
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -59,8 +58,6 @@ Exit codes: the first stage that failed
 
 pub fn run(options: Options) -> Result<(), Failure> {
     interrupt::install();
-    // Checks the URL as every command does.
-    Socket::create(&options.url)?.destroy()?;
     let mut connection = options.connection.clone();
     // Each attempt is reported.
     connection.network.reconnect = None;
@@ -157,7 +154,7 @@ impl Report {
         }
         self.begin(Name::Tls);
         let (stage, facts) = match stream {
-            _ if !target.is_secure => {
+            _ if !target.server.secure => {
                 (Stage::skipped(Name::Tls, "the URL is ws://, without encryption"), None)
             }
             Some(stream) => tls::check(target, stream, &connection.tls, timeout)?,

@@ -202,6 +202,17 @@ fn address_blocks_exclude_the_proxy() {
 }
 
 #[test]
+fn unusable_variables_are_said() {
+    let server = EchoServer::start();
+    let mut command = framewire(&["diagnose", &server.url("/"), "--json"]);
+    command.env("http_proxy", "ftp://user:secret@proxy.example");
+    let done = Done::from(command.output().unwrap());
+    assert_eq!(done.code, 0, "{}", done.stdout);
+    let details = stage(&done, "proxy")["details"].to_string();
+    assert!(details.contains("http_proxy is ignored") && !details.contains("secret"), "{details}");
+}
+
+#[test]
 fn refused_port_and_unknown_name() {
     let refused = run(&["diagnose", "ws://127.0.0.1:1/", "--json"]);
     check(&refused, 11, "tcp", "failed", "connection refused", "Start the server");

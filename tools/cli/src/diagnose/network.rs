@@ -26,14 +26,14 @@ pub fn resolve(
             Stage::new(Name::Dns, Status::Ok, format!("{address} is an address{of}, no lookup needed"));
         return (stage.fact("addresses", json!([address])), Some(vec![SocketAddr::new(address, port)]));
     }
-    if let Some(addresses) = resolve::find(overrides, host, port) {
+    if let Some(addresses) = resolve::find(overrides, &host, port) {
         let stage =
             Stage::new(Name::Dns, Status::Ok, format!("{}, given by --resolve", count(addresses.len())));
         return (with_addresses(stage, &addresses), Some(addresses));
     }
     let began = Instant::now();
     let (sender, resolved) = mpsc::channel();
-    let name = host.to_owned();
+    let name = host.clone();
     thread::spawn(move || {
         let addresses =
             (name.as_str(), port).to_socket_addrs().map(|addresses| addresses.collect::<Vec<_>>());

@@ -45,8 +45,8 @@ pub fn check(
 ) -> Result<(Stage, Option<Facts>), Failure> {
     let recorder = Arc::new(Recorder::new(options)?);
     let config = config(options, recorder.clone())?;
-    let name = ServerName::try_from(target.host.clone())
-        .map_err(|_| Failure::usage(format_args!("`{}` is no name for a certificate", target.host)))?;
+    let name = ServerName::try_from(target.server.host.clone())
+        .map_err(|_| Failure::usage(format_args!("`{}` is no name for a certificate", target.server.host)))?;
     let mut connection = ClientConnection::new(Arc::new(config), name)
         .map_err(|error| Failure::connection(format_args!("TLS cannot be set up: {error}")))?;
     // A socket that does not accept timeouts still works.
@@ -67,7 +67,7 @@ pub fn check(
     let version = version.unwrap_or_default();
     let cipher = connection.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
     let cipher = cipher.unwrap_or_default();
-    let (status, summary, advice) = verdict(&seen, &target.host, options, &version);
+    let (status, summary, advice) = verdict(&seen, &target.server.host, options, &version);
     let mut stage = Stage::new(Name::Tls, status, summary).took(took);
     stage = stage.detail(format!("{version}, {cipher}"));
     let mut chain = Vec::new();
@@ -364,7 +364,7 @@ fn failed_handshake(error: &std::io::Error, target: &Target, seen: &Seen) -> Sta
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     let stage = |summary: String| Stage::new(Name::Tls, Status::Failed, summary);
     match tls {
-        Some(Error::InvalidMessage(_)) => stage(format!("{} does not speak TLS", target.authority()))
+        Some(Error::InvalidMessage(_)) => stage(format!("{} does not speak TLS", target.server.authority()))
             .advise(format!("Use {} if the server has no TLS,", target.url.replacen("wss:", "ws:", 1)))
             .advise("or check the port: TLS is usually on another one."),
         Some(Error::AlertReceived(alert)) => {
@@ -372,7 +372,7 @@ fn failed_handshake(error: &std::io::Error, target: &Target, seen: &Seen) -> Sta
             match alert {
                 AlertDescription::UnrecognisedName => stage.advise(format!(
                     "The server has no certificate for {}: check the host name.",
-                    target.host
+                    target.server.host
                 )),
                 AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure => {
                     stage.advise("Enable TLS 1.2 or 1.3 with modern cipher suites on the server.")

@@ -48,7 +48,7 @@ pub fn http2(target: &Target, options: &ConnectionOptions, tls: Option<&Facts>) 
     if options.request.http == Http::Two {
         return Ok(Stage::new(Name::Http2, Status::Ok, "used, as --http 2 requires"));
     }
-    if !target.is_secure {
+    if !target.server.secure {
         return Ok(Stage::skipped(Name::Http2, "negotiated over TLS only"));
     }
     match tls.and_then(|facts| facts.protocol.as_deref()) {
@@ -202,7 +202,7 @@ fn failed(target: &Target, options: &ConnectionOptions, socket: &Socket, error: 
 
 fn advise_protocol(stage: Stage, target: &Target, error: &Error) -> Stage {
     match (error.phase, error.kind) {
-        (Phase::Upgrade, _) if !target.is_secure => stage
+        (Phase::Upgrade, _) if !target.server.secure => stage
             .advise("Check that this port speaks HTTP.")
             .advise(format!("If it is a TLS port, use {}.", target.url.replacen("ws:", "wss:", 1))),
         (Phase::Upgrade, ErrorKind::TimedOut) => stage.advise(
