@@ -2290,7 +2290,8 @@ FW_API uint16_t fw_socket_response_status(struct fw_socket socket);
 
 /// Copies a header field of the response to the upgrade request.
 ///
-/// If the name occurs several times, the first one. Available until the socket is opened again.
+/// If the name occurs several times, the first one: fw_socket_response_headers() has all. Available until
+/// the socket is opened again.
 ///
 /// In browsers: 0.
 /// \param socket The socket.
@@ -2301,6 +2302,19 @@ FW_API uint16_t fw_socket_response_status(struct fw_socket socket);
 ///   the response, if name is NULL, and for an invalid handle.
 FW_API size_t fw_socket_response_header(struct fw_socket socket, const char *name, char *buf,
                                         size_t cap);
+
+/// Copies all header fields of the response to the upgrade request.
+///
+/// Each field is a line "name: value" that ends with a line feed, which neither can contain. In the
+/// order received; names as the server wrote them, in lower case over HTTP/2. A name can occur several
+/// times (RFC 9110 section 5.2), as Set-Cookie often does. Available until the socket is opened again.
+///
+/// In browsers: 0.
+/// \param socket The socket.
+/// \param buf Receives the lines, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The length of all lines without the NUL; 0 before the response, and for an invalid handle.
+FW_API size_t fw_socket_response_headers(struct fw_socket socket, char *buf, size_t cap);
 
 /// Copies the beginning of the body of a refused upgrade.
 ///

@@ -371,6 +371,7 @@ RETURNS(fw_socket_extensions, busy, text, sizeof text)
 RETURNS(fw_socket_http_version, busy)
 RETURNS(fw_socket_response_status, busy)
 RETURNS(fw_socket_response_header, busy, "Upgrade", text, sizeof text)
+RETURNS(fw_socket_response_headers, busy, text, sizeof text)
 RETURNS(fw_socket_response_body, busy, text, sizeof text)
 RETURNS(fw_socket_url, busy, text, sizeof text)
 CALL(fw_stats_init, fw_stats_init(&stats, sizeof stats))
@@ -488,7 +489,7 @@ static const row rows[] = {
     ROW_WITH(fw_socket_set_tls, fresh_socket, NULL), ROW_WITH(fw_tls_destroy, fresh_tls, NULL),
     ROW(fw_socket_state), ROW(fw_socket_is_open), ROW(fw_socket_latency_us), ROW(fw_socket_last_message_received),
     ROW(fw_socket_protocol), ROW(fw_socket_extensions), ROW(fw_socket_http_version), ROW(fw_socket_response_status),
-    ROW(fw_socket_response_header), ROW(fw_socket_response_body), ROW(fw_socket_url),
+    ROW(fw_socket_response_header), ROW(fw_socket_response_headers), ROW(fw_socket_response_body), ROW(fw_socket_url),
     ROW(fw_stats_init), ROW(fw_socket_stats),
     ROW(fw_request_url), ROW(fw_request_http_version), ROW(fw_request_attempt), ROW(fw_request_set_header),
     ROW_WITH(fw_request_add_header, NULL, drop_header), ROW_WITH(fw_request_remove_header, add_other, NULL),

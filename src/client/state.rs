@@ -55,6 +55,13 @@ impl Socket {
         lock(&self.0.info).headers.get(name).map(str::to_owned)
     }
 
+    /// Returns the names and values of all header fields in the response to the upgrade request, in the order
+    /// received; a name can occur several times (RFC 9110 section 5.2).
+    pub fn response_headers(&self) -> Vec<(String, String)> {
+        let info = lock(&self.0.info);
+        info.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
     /// Returns up to 1024 bytes of the response body when the server refused the upgrade.
     pub fn response_body(&self) -> Vec<u8> {
         lock(&self.0.info).body.to_vec()

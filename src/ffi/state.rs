@@ -236,7 +236,8 @@ pub extern "C" fn fw_socket_response_status(socket: fw_socket) -> u16 {
 
 /// Copies a header field of the response to the upgrade request.
 ///
-/// If the name occurs several times, the first one. Available until the socket is opened again.
+/// If the name occurs several times, the first one: fw_socket_response_headers() has all. Available until
+/// the socket is opened again.
 ///
 /// In browsers: 0.
 ///
@@ -260,6 +261,33 @@ pub unsafe extern "C" fn fw_socket_response_header(
         // SAFETY: the caller promises a NUL-terminated string or NULL.
         let name = unsafe { string(name, "name") }?;
         Ok(socket.response_header(name).map_or(0, |value| out.put(value.as_bytes())))
+    })
+}
+
+/// Copies all header fields of the response to the upgrade request.
+///
+/// Each field is a line "name: value" that ends with a line feed, which neither can contain. In the
+/// order received; names as the server wrote them, in lower case over HTTP/2. A name can occur several
+/// times (RFC 9110 section 5.2), as Set-Cookie often does. Available until the socket is opened again.
+///
+/// In browsers: 0.
+///
+/// \param socket The socket.
+/// \param buf Receives the lines, NUL-terminated; may be NULL when cap is 0.
+/// \param cap Size of buf in bytes.
+/// \returns The length of all lines without the NUL; 0 before the response, and for an invalid handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fw_socket_response_headers(
+    socket: fw_socket,
+    buf: *mut c_char,
+    cap: usize,
+) -> usize {
+    guard_or(0, || {
+        // SAFETY: the caller promises that cap bytes can be written there.
+        let out = unsafe { TextOut::new(buf, cap) };
+        let fields = socket.get()?.response_headers();
+        let lines: String = fields.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        Ok(out.put(lines.as_bytes()))
     })
 }
 

@@ -100,6 +100,7 @@ static void refused_socket(fw_socket s)
     CHECK(fw_socket_protocol(s, text, sizeof text) == 0 && text[0] == 0);
     CHECK(fw_socket_extensions(s, text, sizeof text) == 0);
     CHECK(fw_socket_response_header(s, NULL, text, sizeof text) == 0);
+    CHECK(fw_socket_response_headers(s, text, sizeof text) == 0);
     CHECK(fw_socket_response_body(s, text, sizeof text) == 0);
     CHECK(fw_socket_url(s, NULL, 0) == 0);
     REFUSED(fw_socket_stats(s, &stats));

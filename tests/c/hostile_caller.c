@@ -585,6 +585,7 @@ COPY(fw_socket_extensions, any_socket(d))
 ASK(fw_socket_http_version)
 ASK(fw_socket_response_status)
 COPY(fw_socket_response_header, any_socket(d), any_text(d))
+COPY(fw_socket_response_headers, any_socket(d))
 COPY(fw_socket_response_body, any_socket(d))
 COPY(fw_socket_url, any_socket(d))
 DO(fw_stats_init, fw_stats stats;
@@ -632,7 +633,8 @@ COPY(fw_request_header, any_request(d), any_text(d))
     X(fw_tls_set_insecure) X(fw_tls_set_key_log) X(fw_tls_destroy) X(fw_socket_state)              \
     X(fw_socket_is_open) X(fw_socket_latency_us) X(fw_socket_last_message_received)                \
     X(fw_socket_protocol) X(fw_socket_extensions) X(fw_socket_http_version)                        \
-    X(fw_socket_response_status) X(fw_socket_response_header) X(fw_socket_response_body)           \
+    X(fw_socket_response_status) X(fw_socket_response_header) X(fw_socket_response_headers)        \
+    X(fw_socket_response_body)                                                                     \
     X(fw_socket_url) X(fw_socket_stats) X(fw_request_url) X(fw_request_http_version)               \
     X(fw_request_attempt) X(fw_request_set_header) X(fw_request_add_header)                        \
     X(fw_request_remove_header) X(fw_request_header) X(fw_state_name) X(fw_phase_name)              \

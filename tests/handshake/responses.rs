@@ -61,6 +61,19 @@ fn refused_upgrade_reports_status_body_and_retriable() {
 }
 
 #[test]
+fn all_header_fields_are_returned_in_order() {
+    let (_, client) = refused(
+        "HTTP/1.1 403 No\r\nSet-Cookie: a=1; Path=/\r\nX-Empty:\r\nset-cookie: b=2\r\nContent-Length: 0\r\n\r\n",
+    );
+    let fields = client.response_headers();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let expected =
+        [("Set-Cookie", "a=1; Path=/"), ("X-Empty", ""), ("set-cookie", "b=2"), ("Content-Length", "0")];
+    assert_eq!(fields, expected);
+    assert_eq!(client.response_header("SET-COOKIE").as_deref(), Some("a=1; Path=/"));
+}
+
+#[test]
 fn unfollowed_redirect_names_its_target() {
     let (error, client) =
         refused("HTTP/1.1 301 Moved\r\nLocation: ws://elsewhere.example/\r\nContent-Length: 0\r\n\r\n");

@@ -216,6 +216,7 @@ static void every_function(const char *url)
     CHECK(fw_socket_protocol(s, text, sizeof text) == 0 && fw_socket_extensions(s, text, sizeof text) == 0);
     CHECK(fw_socket_http_version(s) == 0 && fw_socket_response_status(s) == 0);
     CHECK(fw_socket_response_header(s, "Date", text, sizeof text) == 0);
+    CHECK(fw_socket_response_headers(s, text, sizeof text) == 0);
     CHECK(fw_socket_response_body(s, text, sizeof text) == 0);
     fw_stats_init(&stats, sizeof stats);
     OK(fw_socket_stats(s, &stats));

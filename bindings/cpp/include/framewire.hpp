@@ -68,6 +68,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace framewire {
 
@@ -1228,6 +1229,20 @@ public:
     std::string response_header(std::string_view name) const
     {
         return detail::text_of(raw_, name, fw_socket_response_header);
+    }
+    /// Returns the names and values of all header fields of the response, in the order received.
+    std::vector<std::pair<std::string, std::string>> response_headers() const
+    {
+        const std::string lines = detail::text_of(raw_, fw_socket_response_headers);
+        std::vector<std::pair<std::string, std::string>> fields;
+        std::size_t start = 0;
+        while (start < lines.size()) {
+            const std::size_t colon = lines.find(": ", start);
+            const std::size_t end = lines.find('\n', colon);
+            fields.emplace_back(lines.substr(start, colon - start), lines.substr(colon + 2, end - colon - 2));
+            start = end + 1;
+        }
+        return fields;
     }
     /// Returns the first KiB of the body of a rejected upgrade, which may contain NULs.
     std::string response_body() const { return detail::text_of(raw_, fw_socket_response_body); }

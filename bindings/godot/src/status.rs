@@ -62,6 +62,10 @@ methods! {
     /// string.
     query get_response_header(name) => FramewireSocket::get_response_header;
 
+    /// Returns all header fields in the response to the upgrade request, each as `"name: value"` like
+    /// `HTTPClient.get_response_headers()`, in the order received. A name can occur several times.
+    query get_response_headers() => FramewireSocket::get_response_headers;
+
     /// Returns the first KiB of the body of a rejected upgrade.
     query get_response_body() => FramewireSocket::get_response_body;
 
@@ -141,6 +145,11 @@ impl FramewireSocket {
 
     fn get_response_header(&self, name: String) -> String {
         self.query(|socket| socket.response_header(&name)).flatten().unwrap_or_default()
+    }
+
+    fn get_response_headers(&self) -> Vec<String> {
+        let fields = self.query(Socket::response_headers).unwrap_or_default();
+        fields.iter().map(|(name, value)| format!("{name}: {value}")).collect()
     }
 
     fn get_response_body(&self) -> PackedByteArray {

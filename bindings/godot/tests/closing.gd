@@ -199,17 +199,19 @@ func test_rejected_upgrade_reports_status_headers_and_body() -> bool:
 	await until(server.is_connection_available, "a connection", [socket])
 	var peer := server.take_connection()
 	var body := "this game is full"
-	peer.put_data(("HTTP/1.1 503 Busy\r\nX-Why: full\r\nContent-Length: %d\r\n\r\n%s" % [body.length(), body]).to_utf8_buffer())
+	peer.put_data(("HTTP/1.1 503 Busy\r\nX-Why: full\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nContent-Length: %d\r\n\r\n%s" % [body.length(), body]).to_utf8_buffer())
 	await until_ended(log, socket)
 	if not can("response"):
 		equal(log[0].slice(0, 3), ["failed", "connect", 0], "terminal signal")
-		equal([socket.get_response_status(), socket.get_response_header("x-why"), socket.get_response_body()], [0, "", PackedByteArray()], "response")
+		equal([socket.get_response_status(), socket.get_response_header("x-why"), socket.get_response_headers(), socket.get_response_body()], [0, "", PackedStringArray(), PackedByteArray()], "response")
 		return true
 	equal(log[0].slice(0, 3), ["failed", "upgrade", 503], "terminal signal")
 	equal(log[0][4], true, "retriable")
 	equal(socket.get_response_status(), 503, "status")
 	equal(socket.get_response_header("x-why"), "full", "header")
 	equal(socket.get_response_header("x-none"), "", "missing header")
+	var fields := PackedStringArray(["X-Why: full", "Set-Cookie: a=1", "set-cookie: b=2", "Content-Length: %d" % body.length()])
+	equal(socket.get_response_headers(), fields, "all headers")
 	equal(socket.get_response_body().get_string_from_utf8(), body, "body")
 	return true
 

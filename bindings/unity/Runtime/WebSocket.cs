@@ -496,108 +496,6 @@ namespace Framewire
             get { return (IExtension[])_extensions.Clone(); }
         }
 
-        /// <summary>The extensions accepted by the server, as in its response; empty if none.</summary>
-        public string NegotiatedExtensions
-        {
-            get
-            {
-                ulong length = (ulong)FramewireNative.fw_socket_extensions(Native, null, UIntPtr.Zero);
-                var text = new byte[length + 1];
-                fixed (byte* raw = text)
-                {
-                    FramewireNative.fw_socket_extensions(Native, raw, (UIntPtr)text.Length);
-                }
-                return DecodeUpToNul(text);
-            }
-        }
-
-        /// <summary>The subprotocol selected by the server; empty if none.</summary>
-        public string Protocol
-        {
-            get
-            {
-                ulong length = (ulong)FramewireNative.fw_socket_protocol(Native, null, UIntPtr.Zero);
-                var text = new byte[length + 1];
-                fixed (byte* raw = text)
-                {
-                    FramewireNative.fw_socket_protocol(Native, raw, (UIntPtr)text.Length);
-                }
-                return DecodeUpToNul(text);
-            }
-        }
-
-        /// <summary>
-        /// The HTTP version of the connection, 1 or 2, or 0 before the response. Always 0 under WebGL.
-        /// </summary>
-        public int HttpVersion
-        {
-            get { return (int)FramewireNative.fw_socket_http_version(Native); }
-        }
-
-        /// <summary>
-        /// The HTTP status of the response to the upgrade request, or 0 before the response. Always 0 under
-        /// WebGL.
-        /// </summary>
-        public int ResponseStatus
-        {
-            get { return FramewireNative.fw_socket_response_status(Native); }
-        }
-
-        /// <summary>
-        /// The first KiB of the body of a rejected upgrade, as text; empty if none. Always empty under WebGL.
-        /// </summary>
-        public string ResponseBody
-        {
-            get
-            {
-                byte* body = stackalloc byte[1025];
-                ulong length = (ulong)FramewireNative.fw_socket_response_body(Native, body, (UIntPtr)1025);
-                return Utf8.Read(body, (int)Math.Min(length, 1024));
-            }
-        }
-
-        /// <summary>
-        /// The URL of the connection after redirects, without user name and password. Before Open, that of the
-        /// constructor.
-        /// </summary>
-        /// <exception cref="ObjectDisposedException">The socket is disposed.</exception>
-        public Uri FinalUri
-        {
-            get
-            {
-                fw_socket socket = LiveHandle();
-                ulong length = (ulong)FramewireNative.fw_socket_url(socket, null, UIntPtr.Zero);
-                var text = new byte[length + 1];
-                fixed (byte* raw = text)
-                {
-                    FramewireNative.fw_socket_url(socket, raw, (UIntPtr)text.Length);
-                }
-                return new Uri(DecodeUpToNul(text));
-            }
-        }
-
-        /// <summary>
-        /// Returns a header of the response to the upgrade request. Always empty under WebGL.
-        /// </summary>
-        /// <param name="name">The name of the header, case-insensitive.</param>
-        /// <returns>The value of the first header of that name, or an empty string.</returns>
-        public string GetResponseHeader(string name)
-        {
-            byte[] text;
-            fixed (byte* rawName = Utf8.Terminated(name, "name"))
-            {
-                ulong length = (ulong)FramewireNative.fw_socket_response_header(
-                    Native, rawName, null, UIntPtr.Zero);
-                text = new byte[length + 1];
-                fixed (byte* raw = text)
-                {
-                    FramewireNative.fw_socket_response_header(
-                        Native, rawName, raw, (UIntPtr)text.Length);
-                }
-            }
-            return DecodeUpToNul(text);
-        }
-
         /// <summary>Returns the counters of the socket. Does not allocate.</summary>
         /// <returns>A copy of the counters.</returns>
         public WebSocketStatistics GetStatistics()
@@ -723,13 +621,6 @@ namespace Framewire
             {
                 FramewireNative.fw_socket_enable_event(Native, type, 0);
             }
-        }
-
-        /// <summary>Decodes up to the NUL: the text may be shorter than its length was at the first call.</summary>
-        private static string DecodeUpToNul(byte[] text)
-        {
-            int length = Array.IndexOf(text, (byte)0);
-            return Encoding.UTF8.GetString(text, 0, length < 0 ? text.Length : length);
         }
     }
 }

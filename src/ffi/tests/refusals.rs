@@ -121,8 +121,13 @@ fn text_getters_return_empty_text_for_invalid_handles() {
     let socket = fw_socket { id: 3 };
     let request = fw_request { id: 3 };
     type TextGetter = unsafe extern "C" fn(fw_socket, *mut c_char, usize) -> usize;
-    let getters: [TextGetter; 4] =
-        [fw_socket_protocol, fw_socket_extensions, fw_socket_response_body, fw_socket_url];
+    let getters: [TextGetter; 5] = [
+        fw_socket_protocol,
+        fw_socket_extensions,
+        fw_socket_response_headers,
+        fw_socket_response_body,
+        fw_socket_url,
+    ];
     for getter in getters {
         let mut buf = [0x55 as c_char; 4];
         // SAFETY: four bytes.

@@ -181,6 +181,12 @@ void upgrade_request_can_be_modified()
     // Not truncated at the NUL.
     CHECK(socket.response_header(std::string_view("Sec-WebSocket-Accept\0X", 22)).empty());
     CHECK(socket.protocol().empty());
+    bool has_accept = false;
+    for (const auto &[name, value] : socket.response_headers()) {
+        CHECK(value == socket.response_header(name));
+        has_accept = has_accept || name == "Sec-WebSocket-Accept" || name == "sec-websocket-accept";
+    }
+    CHECK(has_accept);
 }
 
 void failed_connection_reports_kind_phase_and_address()

@@ -157,7 +157,7 @@ namespace Framewire
             _subProtocol = _socket.Protocol;
             try
             {
-                _options.KeepCookies(_socket, _uri);
+                KeepResponse();
             }
             finally
             {
@@ -190,13 +190,21 @@ namespace Framewire
             _error = error;
             _closeCode = code;
             _closeReason = reason;
-            Leave();
             if (_state == WebSocketState.Connecting)
             {
                 _state = WebSocketState.Closed;
-                _connecting.TrySetException(ConnectFailure());
+                try
+                {
+                    KeepResponse();
+                }
+                finally
+                {
+                    Leave();
+                    _connecting.TrySetException(ConnectFailure());
+                }
                 return;
             }
+            Leave();
             FailSends(LostConnection());
             CompleteReceive();
             CompleteClose();

@@ -20,6 +20,7 @@ namespace Framewire
         private IWebProxy _proxy;
         private bool _isProxySet;
         private CookieContainer _cookies;
+        private bool _collectsResponse;
         private TlsSettings _tls;
         private PerMessageCompression _compression;
         private Action<WebSocket> _configure;
@@ -129,9 +130,19 @@ namespace Framewire
             }
         }
 
+        /// <summary>Whether status and headers of the response are kept. Default: false.</summary>
+        public bool CollectHttpResponseDetails
+        {
+            get { return _collectsResponse; }
+            set
+            {
+                ThrowIfReadOnly();
+                _collectsResponse = value;
+            }
+        }
+
         /// <summary>
-        /// The cookies to send, or null. The first Set-Cookie field of the response is added to it; the native library does
-        /// not return further ones.
+        /// The cookies to send, or null. Those of the response are added to it.
         /// </summary>
         public CookieContainer Cookies
         {
@@ -257,25 +268,27 @@ namespace Framewire
             }
         }
 
-        /// <summary>Adds the first Set-Cookie field of the response to the container.</summary>
+        /// <summary>Adds the cookies of the response to the container.</summary>
         internal void KeepCookies(WebSocket socket, Uri uri)
         {
             if (_cookies == null)
             {
                 return;
             }
-            string header = socket.GetResponseHeader("Set-Cookie");
-            if (header.Length == 0)
+            foreach (KeyValuePair<string, string> field in socket.GetResponseHeaders())
             {
-                return;
-            }
-            try
-            {
-                _cookies.SetCookies(HttpUri(uri), header);
-            }
-            catch (CookieException)
-            {
-                // ClientWebSocket ignores invalid cookies as well.
+                if (!string.Equals(field.Key, "Set-Cookie", StringComparison.OrdinalIgnoreCase))
+                {
+                    continue;
+                }
+                try
+                {
+                    _cookies.SetCookies(HttpUri(uri), field.Value);
+                }
+                catch (CookieException)
+                {
+                    // ClientWebSocket ignores invalid cookies as well.
+                }
             }
         }
 

@@ -299,6 +299,9 @@ namespace Framewire.Native
             fw_socket socket, byte* name, byte* buf, UIntPtr cap);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern UIntPtr fw_socket_response_headers(fw_socket socket, byte* buf, UIntPtr cap);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern UIntPtr fw_socket_response_body(fw_socket socket, byte* buf, UIntPtr cap);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

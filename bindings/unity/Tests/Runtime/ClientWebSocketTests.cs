@@ -178,6 +178,45 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void ResponseIsKeptIfItIsWanted()
+        {
+            const string response = "HTTP/1.1 403 No\r\nSet-Cookie: first=1\r\nX-Reason: full\r\n"
+                + "set-cookie: second=2\r\nSet-Cookie: third=3; Domain=elsewhere.example\r\nContent-Length: 0\r\n\r\n";
+            Wait(async () =>
+            {
+                foreach (bool isWanted in new[] { true, false })
+                {
+                    using (var server = new FixedResponseServer(response))
+                    using (var client = new FramewireClientWebSocket())
+                    {
+                        client.Options.CollectHttpResponseDetails = isWanted;
+                        client.Options.Cookies = new CookieContainer();
+                        try
+                        {
+                            await client.ConnectAsync(server.Uri, None);
+                            Assert.Fail("a refusal was accepted");
+                        }
+                        catch (WebSocketException exception)
+                        {
+                            Assert.AreEqual("NotAWebSocket", exception.WebSocketErrorCode.ToString());
+                        }
+                        string cookies = client.Options.Cookies.GetCookieHeader(new Uri("http://127.0.0.1/"));
+                        Assert.AreEqual("first=1; second=2", cookies);
+                        Assert.AreEqual(isWanted ? HttpStatusCode.Forbidden : 0, client.HttpStatusCode);
+                        if (!isWanted)
+                        {
+                            Assert.IsNull(client.HttpResponseHeaders);
+                            continue;
+                        }
+                        Assert.AreEqual("full", string.Join("|", client.HttpResponseHeaders["x-reason"]));
+                        string all = string.Join("|", client.HttpResponseHeaders["SET-COOKIE"]);
+                        Assert.AreEqual("first=1|second=2|third=3; Domain=elsewhere.example", all);
+                    }
+                }
+            });
+        }
+
+        [Test]
         public void TlsNeedsItsAuthority()
         {
             Wait(async () =>

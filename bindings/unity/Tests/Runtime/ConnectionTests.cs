@@ -429,7 +429,7 @@ namespace Framewire.Tests
         [Test]
         public void RejectedUpgradeReportsStatusHeadersAndBody()
         {
-            const string response = "HTTP/1.1 403 Forbidden\r\nX-Reason: token\r\nContent-Length: 9\r\n\r\nforbidden";
+            const string response = "HTTP/1.1 403 Forbidden\r\nX-Reason: token\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nContent-Length: 9\r\n\r\nforbidden";
             using (var server = new FixedResponseServer(response))
             using (var socket = new RecordingSocket(server.Uri))
             {
@@ -441,6 +441,9 @@ namespace Framewire.Tests
                 Assert.IsFalse(socket.Socket.LastError.Retriable);
                 Assert.AreEqual(403, socket.Socket.ResponseStatus);
                 Assert.AreEqual("token", socket.Socket.GetResponseHeader("x-reason"));
+                Assert.AreEqual(
+                    "[X-Reason, token] [Set-Cookie, a=1] [set-cookie, b=2] [Content-Length, 9]",
+                    string.Join(" ", socket.Socket.GetResponseHeaders()));
                 Assert.AreEqual("forbidden", socket.Socket.ResponseBody);
             }
         }

@@ -691,6 +691,11 @@ func get_response_header(_name: String) -> String:
 
 
 ## Returns an empty array: a browser does not show the response to the upgrade request.
+func get_response_headers() -> PackedStringArray:
+	return PackedStringArray()
+
+
+## Returns an empty array: a browser does not show the response to the upgrade request.
 func get_response_body() -> PackedByteArray:
 	return PackedByteArray()
 
