@@ -5,7 +5,6 @@
 #include "bench.h"
 #include "framewire.h"
 
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +13,9 @@
 enum delivery { WORKER, POLL, PULL, BATCH };
 static enum delivery delivery;
 static fw_tls tls;
-/* Mode connect: counts an open connection. */
-static sem_t is_open;
+/* Mode connect: how many connections have opened, when the last one was begun, and the settings of each. */
+static uint64_t connected, begun;
+static fw_tls *settings;
 
 static void must(fw_result result)
 {
@@ -53,15 +53,33 @@ static void send_allowed(fw_socket socket)
         must(fw_socket_send_binary(socket, bench_payload(), bench.size));
 }
 
+static fw_socket open_one(void);
+
+/* Mode connect: opens connections one after the other, each when the one before is open. */
+static void open_next(void)
+{
+    begun = bench_now_ns();
+    if (settings)
+        tls = settings[connected];
+    open_one();
+}
+
 static void on_open(fw_socket socket, void *user_data)
 {
     (void)user_data;
-    if (bench.mode == MODE_CONNECT) {
-        sem_post(&is_open);
+    if (bench.mode != MODE_CONNECT) {
+        bench_opened(box(socket));
+        send_allowed(socket);
         return;
     }
-    bench_opened(box(socket));
-    send_allowed(socket);
+    bench_keep(bench_now_ns() - begun);
+    /* Without a closing handshake, like most other clients in this mode. */
+    must(fw_socket_abort(socket));
+    must(fw_socket_destroy(socket));
+    if (++connected < bench.count)
+        open_next();
+    else
+        bench_end();
 }
 
 static void on_binary(fw_socket socket, const uint8_t *data, size_t len, void *user_data)
@@ -180,33 +198,18 @@ static fw_tls trusting(void)
     return made;
 }
 
-/* Opens connections one after the other. --variant cold: no session is resumed, because each connection
- * creates its own TLS settings. */
+/* --variant cold: no session is resumed, because each connection has settings of its own. */
 static void connect_all(void)
 {
-    bool is_cold = bench.tls && !strcmp(bench.variant, "cold");
-    fw_tls *settings = calloc(bench.count, sizeof *settings);
     uint64_t i;
-    for (i = 0; is_cold && i < bench.count; i++)
-        settings[i] = trusting();
-    bench_begin();
-    for (i = 0; i < bench.count; i++) {
-        uint64_t begun = bench_now_ns();
-        fw_socket socket;
-        if (is_cold)
-            tls = settings[i];
-        socket = open_one();
-        if (delivery == WORKER)
-            sem_wait(&is_open);
-        else
-            while (sem_trywait(&is_open))
-                turn();
-        bench_keep(bench_now_ns() - begun);
-        /* Without a closing handshake, like most other clients in this mode. */
-        must(fw_socket_abort(socket));
-        must(fw_socket_destroy(socket));
+    if (bench.tls && !strcmp(bench.variant, "cold")) {
+        settings = calloc(bench.count, sizeof *settings);
+        for (i = 0; i < bench.count; i++)
+            settings[i] = trusting();
     }
-    bench_end();
+    bench_begin();
+    open_next();
+    run();
 }
 
 int main(int argc, char **argv)
@@ -218,7 +221,6 @@ int main(int argc, char **argv)
                : !strcmp(bench.variant, "pull")  ? PULL
                : !strcmp(bench.variant, "batch") ? BATCH
                                                  : WORKER;
-    sem_init(&is_open, 0, 0);
     fw_config_init(&config, sizeof config);
     must(fw_init(&config));
     if (!strcmp(bench.variant, "captured"))

@@ -1,7 +1,7 @@
 //! Unpredictable masking keys (RFC 6455 section 10.3) and nonces.
 //!
-//! Keys come from a small buffer per thread. One cryptographic generator, which the operating system seeds,
-//! fills these buffers: it takes a fifth of the time that the system needs for a key.
+//! All come from one cryptographic generator, which the operating system seeds; keys through a small buffer per
+//! thread. A key takes a fifth of the time that the system needs for one.
 
 use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
@@ -42,13 +42,13 @@ pub fn next_key() -> [u8; 4] {
 /// A random number.
 pub fn number() -> u64 {
     let mut bytes = [0; 8];
-    fill(&mut bytes);
+    generate(&mut bytes);
     u64::from_ne_bytes(bytes)
 }
 
 pub fn nonce() -> [u8; 16] {
     let mut nonce = [0; 16];
-    fill(&mut nonce);
+    generate(&mut nonce);
     nonce
 }
 
@@ -57,16 +57,12 @@ fn generate(bytes: &mut [u8]) {
     let mut generator = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     let generator = generator.get_or_insert_with(|| {
         let mut seed = <StdRng as SeedableRng>::Seed::default();
-        fill(&mut seed);
+        // Does not fail on the supported systems after boot. Predictable keys would be worse than a panic, which
+        // ends only the current call or connection.
+        SysRng.try_fill_bytes(&mut seed).expect("the system has a random number generator");
         StdRng::from_seed(seed)
     });
     generator.fill_bytes(bytes);
-}
-
-fn fill(bytes: &mut [u8]) {
-    // Does not fail on the supported systems after boot. Predictable keys would be worse than a panic, which
-    // ends only the current call or connection.
-    SysRng.try_fill_bytes(bytes).expect("the system has a random number generator");
 }
 
 #[cfg(test)]
