@@ -84,7 +84,20 @@ pub fn status(text: fmt::Arguments<'_>) {
 
 /// Prints a JSON value as one line.
 pub fn json(value: &serde_json::Value) {
-    finish(writeln!(io::stdout().lock(), "{value}"));
+    finish(writeln!(io::stdout().lock(), "{}", escaped_json(value)));
+}
+
+/// JSON leaves U+007F to U+009F as they are (RFC 8259 section 7), and terminals take some of them as commands. They
+/// can only occur in strings.
+fn escaped_json(value: &serde_json::Value) -> String {
+    let mut escaped = String::new();
+    for c in value.to_string().chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 /// Writes a line as it is, with the escape sequences that it may contain.
@@ -108,5 +121,18 @@ fn finish(written: io::Result<()>) {
             status(format_args!("{BAD}error:{BAD:#} the output cannot be written: {error}"));
             std::process::exit(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_cannot_control_the_terminal_in_json() {
+        let value = serde_json::json!({ "a\u{9b}": "\x1b[2J\u{7f}é\u{9f}\u{a0}" });
+        let line = escaped_json(&value);
+        assert!(!line.chars().any(char::is_control), "{line}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
     }
 }
