@@ -22,10 +22,14 @@ pub const TRIPLES: &[&str] = &[
 /// One target of each system with code of its own, for every change: nightly runs build most of them.
 const SYSTEMS: &[&str] = &["aarch64-linux-android", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"];
 
+/// Targets for which the command line is checked too, which has code of its own for Windows.
+const COMMAND_LINE: &[&str] = &["x86_64-pc-windows-msvc"];
+
 /// Checks the library for Android, Apple's systems and Windows.
 pub fn step() -> Outcome {
     let (rustc, compiler) = (tools::rustc()?, no_compiler()?);
-    let failed = |triple: &&str| check(triple, &rustc, &compiler).err().map(|why| format!("{triple}: {why}"));
+    let failed =
+        |triple: &&str| check(triple, LIBRARY, &rustc, &compiler).err().map(|why| format!("{triple}: {why}"));
     let problems: Vec<String> = SYSTEMS.iter().filter_map(failed).collect();
     println!("{} checked, {} failed", SYSTEMS.len() - problems.len(), problems.len());
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
@@ -41,7 +45,11 @@ pub fn run(only: &[&str]) -> Outcome {
     let mut problems = Vec::new();
     for triple in TRIPLES.iter().filter(|triple| only.is_empty() || only.contains(*triple)) {
         let started = Instant::now();
-        let verdict = match check(triple, &rustc, &compiler) {
+        let mut checked = check(triple, LIBRARY, &rustc, &compiler);
+        if checked.is_ok() && COMMAND_LINE.contains(triple) {
+            checked = check(triple, &["framewire-cli", "--bins"], &rustc, &compiler);
+        }
+        let verdict = match checked {
             Ok(()) => "checked",
             Err(problem) => {
                 println!("{problem}");
@@ -55,14 +63,17 @@ pub fn run(only: &[&str]) -> Outcome {
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
 }
 
-/// Checks the standard library from source too, because no package contains it for these targets.
-fn check(triple: &str, rustc: &Path, compiler: &Path) -> Outcome {
+const LIBRARY: &[&str] = &["framewire", "--lib"];
+
+/// Checks a package. Checks the standard library from source too, because no package contains it for these targets.
+fn check(triple: &str, package: &[&str], rustc: &Path, compiler: &Path) -> Outcome {
     let variable = triple.replace('-', "_");
     let folder = compiler.parent().unwrap_or(compiler).display();
     let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
     let mut check = cargo();
     check
-        .args(["check", "--quiet", "--package", "framewire", "--lib", "--target", triple])
+        .args(["check", "--quiet", "--target", triple, "--package"])
+        .args(package)
         .args(["-Z", "build-std=std,panic_abort", "--target-dir"])
         .arg(scratch("check-platforms")?)
         .env("RUSTC_BOOTSTRAP", "1")
