@@ -5,7 +5,7 @@ mod common;
 use common::{Done, TempFile, framewire, run};
 use framewire_servers::certs::{Demands, Identity, self_signed, self_signed_like_openssl, server_config};
 use framewire_servers::{Authority, Behaviour, EchoServer, Http2Server, Scripted, relay};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The stage of a result.
 fn stage(done: &Done, name: &str) -> Value {
@@ -132,6 +132,7 @@ fn forbidden_upgrade() {
     check(&done, 14, "upgrade", "failed", "403", "--origin");
     let stage = stage(&done, "upgrade");
     assert_eq!(stage["http_status"], 403);
+    assert_eq!(stage["headers"][0], json!({ "name": "Server", "value": "gate" }));
     assert!(stage["details"].to_string().contains("no bots allowed"), "{stage}");
 }
 

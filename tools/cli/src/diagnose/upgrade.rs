@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use framewire::{Error, ErrorKind, EventKind, Phase, Socket};
+use serde_json::json;
 
 use super::stage::{Name, Stage, Status};
 use super::target::Target;
@@ -153,7 +154,14 @@ fn opened(socket: &Socket) -> Stage {
     if !socket.protocol().is_empty() {
         stage = stage.detail(format!("subprotocol: {}", socket.protocol()));
     }
-    stage.fact("http_status", socket.response_status()).fact("subprotocol", socket.protocol())
+    with_response(stage, socket).fact("subprotocol", socket.protocol())
+}
+
+/// Adds the status and the header fields of the response, named as in HAR files.
+fn with_response(stage: Stage, socket: &Socket) -> Stage {
+    let fields = socket.response_headers();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    stage.fact("http_status", socket.response_status()).fact("headers", fields)
 }
 
 fn failed(target: &Target, options: &ConnectionOptions, socket: &Socket, error: &Error) -> Stage {
@@ -180,7 +188,7 @@ fn failed(target: &Target, options: &ConnectionOptions, socket: &Socket, error: 
     if let Some(text) = body.lines().find(|text| !text.trim().is_empty()) {
         stage = stage.detail(format!("body: {}", text.trim()));
     }
-    let stage = stage.fact("http_status", error.http_status);
+    let stage = with_response(stage, socket);
     match error.http_status {
         407 => stage.advise("Give the login of the proxy: --proxy http://USER:PASSWORD@HOST:PORT."),
         200..=299 => stage
