@@ -62,7 +62,8 @@ namespace Framewire
                     }
                     if (!Accepts(extension, accepted))
                     {
-                        Close(1010, "The extension " + extension.Name + " rejected its parameters.");
+                        string reason = "The extension " + extension.Name + " rejected its parameters.";
+                        Close(1010, Utf8.Cut(reason, MaxCloseReason));
                         return false;
                     }
                     active.Add(extension);
