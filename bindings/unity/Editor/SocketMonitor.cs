@@ -274,7 +274,8 @@ namespace Framewire.Editor
             _lanes.Clear();
         }
 
-        private static string UrlOf(WebSocket socket)
+        /// <summary>Returns the URL, or null if the socket was disposed or destroyed.</summary>
+        internal static string UrlOf(WebSocket socket)
         {
             try
             {
