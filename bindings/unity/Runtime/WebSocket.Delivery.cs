@@ -122,13 +122,14 @@ namespace Framewire
 #endif
 
         /// <summary>
-        /// Calls each handler of an event. An exception of one must not skip the others, nor what follows them.
+        /// Calls each handler of an event, until one has disposed the socket. An exception of one must not skip the
+        /// others, nor what follows them.
         /// </summary>
         // The callers' lambdas capture nothing, so that each is allocated once.
         private void Call<THandler, TArguments>(
             THandler[] handlers, TArguments arguments, Action<THandler, WebSocket, TArguments> call)
         {
-            for (int i = 0; handlers != null && i < handlers.Length; i++)
+            for (int i = 0; handlers != null && i < handlers.Length && !IsDisposed; i++)
             {
                 try
                 {

@@ -120,6 +120,36 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void NoOtherHandlerOfAnEventIsCalledAfterDispose()
+        {
+            int received = 0;
+            var socket = new WebSocket(Server.Plain("/text?n=1&size=20"));
+            socket.OnMessage += (ws, message) =>
+            {
+                received++;
+                ws.Dispose();
+            };
+            socket.OnMessage += (ws, message) => received += 10;
+            socket.OnMessageNoAlloc += (ws, message) => received += 100;
+            socket.OnMessageNoCopy += (ws, message) => received += 1000;
+            socket.Open();
+            Pump.Until(() => received > 0);
+            Assert.AreEqual(1, received);
+        }
+
+        [Test]
+        public void NoHandlerIsCalledAfterDisposeDuringShutdown()
+        {
+            var first = new RecordingSocket(Server.Plain("/")).Opened();
+            var second = new RecordingSocket(Server.Plain("/")).Opened();
+            first.Socket.OnClosed += (ws, code, reason) => second.Dispose();
+            second.Socket.OnClosed += (ws, code, reason) => first.Dispose();
+            Assert.IsTrue(WebSocket.Shutdown(5000));
+            // The one whose handler was called first has disposed the other.
+            Assert.IsTrue(first.Ended != second.Ended);
+        }
+
+        [Test]
         public void UnreferencedOpenSocketStillDelivers()
         {
             var seen = new bool[1];
