@@ -281,14 +281,9 @@ namespace Framewire.Editor
             {
                 return socket.FinalUri.AbsoluteUri;
             }
-            catch (ObjectDisposedException)
+            catch (InvalidOperationException)
             {
-                // By another thread.
-                return null;
-            }
-            catch (UriFormatException)
-            {
-                // The native socket was destroyed by Shutdown and has no URL.
+                // Disposed by another thread, or destroyed by Shutdown.
                 return null;
             }
         }

@@ -1,5 +1,6 @@
 using System;
 using System.Runtime.CompilerServices;
+using System.Threading;
 using NUnit.Framework;
 
 namespace Framewire.Tests
@@ -188,6 +189,7 @@ namespace Framewire.Tests
                 Assert.AreEqual(WebSocketStates.Unknown, open.Socket.State);
                 Assert.AreEqual(SendResult.NotOpen, open.Socket.Send("x"));
                 Assert.Throws<InvalidOperationException>(() => open.Socket.Open());
+                Assert.Throws<InvalidOperationException>(() => GC.KeepAlive(open.Socket.FinalUri));
                 Assert.AreEqual(0, SocketTable.Count);
                 open.Dispose();
                 closed.Dispose();
@@ -199,6 +201,24 @@ namespace Framewire.Tests
                 Assert.IsTrue(again.Socket.IsOpen);
             }
             Assert.IsTrue(WebSocket.Shutdown(5000));
+        }
+
+        [Test]
+        public void ShutdownEndsEveryOpen()
+        {
+            using (var socket = new RecordingSocket(new Uri("ws://127.0.0.1:1/")))
+            {
+                socket.Socket.Open();
+                Assert.IsTrue(WebSocket.Wait(20000));
+                while (socket.Socket.State != WebSocketStates.Closed)
+                {
+                    Thread.Sleep(1);
+                }
+                // Before the last event of the first connection is dispatched.
+                socket.Socket.Open();
+                Assert.IsTrue(WebSocket.Shutdown(5000));
+                Assert.AreEqual(2, socket.Events.Count);
+            }
         }
 
         [Test]
