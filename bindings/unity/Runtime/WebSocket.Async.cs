@@ -192,7 +192,7 @@ namespace Framewire
             {
                 throw new InvalidOperationException("Another ReceiveAsync is pending, or was not awaited.");
             }
-            if (PendingEnds == 0)
+            if (!awaited.TryReceive(this))
             {
                 awaited.Receive.CancelReservation();
                 throw new InvalidOperationException("The connection has ended. Open the socket again.");

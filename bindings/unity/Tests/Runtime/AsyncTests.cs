@@ -174,6 +174,47 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void ReceiveAsyncThatMeetsDisposeEnds()
+        {
+            for (int round = 0; round < 2000; round++)
+            {
+                var socket = new WebSocket(Server.Plain("/"));
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    socket.Send("x");
+                    await socket.ReceiveAsync();
+                });
+                Task receive = null;
+                int ready = 0;
+                var receiver = new Thread(() =>
+                {
+                    Volatile.Write(ref ready, 1);
+                    try
+                    {
+                        receive = socket.ReceiveAsync().AsTask();
+                    }
+                    catch (InvalidOperationException)
+                    {
+                        // It was disposed before.
+                    }
+                });
+                receiver.Start();
+                while (Volatile.Read(ref ready) == 0)
+                {
+                }
+                Thread.SpinWait(round % 200);
+                socket.Dispose();
+                receiver.Join();
+                if (receive != null)
+                {
+                    Pump.Until(() => receive.IsCompleted);
+                    Assert.IsTrue(receive.IsFaulted);
+                }
+            }
+        }
+
+        [Test]
         public void FailedCloseAsyncCanBeRepeated()
         {
             using (var socket = new WebSocket(Server.Plain("/")))
