@@ -37,6 +37,47 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void RefusedCloseCanBeRepeated()
+        {
+            Wait(async () =>
+            {
+                foreach (bool output in new[] { false, true })
+                {
+                    using (FramewireClientWebSocket client = await Connected("/"))
+                    {
+                        Func<WebSocketCloseStatus, string, Task> close = (status, reason) => output
+                            ? client.CloseOutputAsync(status, reason, None)
+                            : client.CloseAsync(status, reason, None);
+                        // A reserved code, and reasons that are no text.
+                        await Refused(() => close((WebSocketCloseStatus)1004, "x"));
+                        await Refused(() => close(WebSocketCloseStatus.NormalClosure, "\0"));
+                        await Refused(() => close(WebSocketCloseStatus.NormalClosure, "\ud800"));
+                        Assert.AreEqual(WebSocketState.Open, client.State);
+                        await close(WebSocketCloseStatus.NormalClosure, "bye");
+                        if (output)
+                        {
+                            await client.CloseAsync(WebSocketCloseStatus.NormalClosure, "bye", None);
+                        }
+                        Assert.AreEqual(WebSocketState.Closed, client.State);
+                    }
+                }
+            });
+        }
+
+        private static async Task Refused(Func<Task> call)
+        {
+            try
+            {
+                await call();
+            }
+            catch (ArgumentException)
+            {
+                return;
+            }
+            Assert.Fail("an invalid argument was accepted");
+        }
+
+        [Test]
         public void GameAndClientsDoNotTakeEachOthersEvents()
         {
             var clients = new List<Task>();
