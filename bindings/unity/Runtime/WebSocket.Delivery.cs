@@ -9,6 +9,10 @@ namespace Framewire
     {
         private void Deliver(fw_event* next)
         {
+            if (_isRejected && IsReceived(next->type))
+            {
+                return;
+            }
             switch (next->type)
             {
                 case fw_event_type.FW_EVENT_OPEN:
@@ -62,6 +66,14 @@ namespace Framewire
                     EndFailed(LastError);
                     break;
             }
+        }
+
+        /// <summary>Whether an event is something that the server has sent over the open connection.</summary>
+        private static bool IsReceived(fw_event_type type)
+        {
+            return type == fw_event_type.FW_EVENT_TEXT || type == fw_event_type.FW_EVENT_BINARY
+                || type == fw_event_type.FW_EVENT_ENCODED || type == fw_event_type.FW_EVENT_INCOMPLETE_FRAME
+                || type == fw_event_type.FW_EVENT_PONG;
         }
 
         private void EndClosed(ushort code, string reason)

@@ -299,6 +299,45 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void MessagesOfARejectedConnectionAreDropped()
+        {
+            // A text, and one with RSV2, which no active extension uses.
+            string response = FixedResponseServer.Upgrade.Replace(
+                "\r\n\r\n", "\r\nSec-WebSocket-Extensions: x-xor\r\n\r\n\x81\u0001a\xa1\u0001b");
+            foreach (bool awaits in new[] { false, true })
+            {
+                using (var reports = new Reports())
+                using (var server = new FixedResponseServer(response, true))
+                using (var socket = new RecordingSocket(new WebSocket(server.Uri, null, null, new Rejecting())))
+                {
+                    socket.Socket.CloseTimeout = TimeSpan.FromMilliseconds(100);
+                    if (awaits)
+                    {
+                        socket.Socket.OnMessage = null;
+                        socket.Socket.OnBinary = null;
+                        OpenWithAwait(socket.Socket);
+                    }
+                    else
+                    {
+                        socket.Socket.Open();
+                    }
+                    socket.WaitForEnd();
+                    Assert.AreEqual(1, socket.Events.Count);
+                    Assert.AreEqual(string.Empty, reports.Log());
+                }
+            }
+        }
+
+        private static void OpenWithAwait(WebSocket socket)
+        {
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
+            socket.OpenAsync();
+#else
+            socket.Open();
+#endif
+        }
+
+        [Test]
         public void TextIsCutBetweenCharacters()
         {
             // 1, 2, 3 and 4 bytes of UTF-8.
