@@ -274,20 +274,16 @@ namespace Framewire.Editor
             _lanes.Clear();
         }
 
-        private static string UrlOf(WebSocket socket)
+        /// <summary>Returns the URL, or null if the socket was disposed or destroyed.</summary>
+        internal static string UrlOf(WebSocket socket)
         {
             try
             {
                 return socket.FinalUri.AbsoluteUri;
             }
-            catch (ObjectDisposedException)
+            catch (InvalidOperationException)
             {
-                // By another thread.
-                return null;
-            }
-            catch (UriFormatException)
-            {
-                // The native socket was destroyed by Shutdown and has no URL.
+                // Disposed by another thread, or destroyed by Shutdown.
                 return null;
             }
         }

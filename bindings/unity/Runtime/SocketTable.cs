@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using Framewire.Native;
 
 namespace Framewire
@@ -124,17 +125,21 @@ namespace Framewire
             return found != null && found.Native.id == id ? found : null;
         }
 
-        /// <summary>Removes all sockets and returns them.</summary>
+        /// <summary>Removes all sockets. Returns each as often as ends are pending.</summary>
         internal static WebSocket[] RemoveAll()
         {
             lock (s_lock)
             {
-                WebSocket[] all = Array.FindAll(s_sockets, IsTaken);
-                foreach (WebSocket socket in all)
+                var pending = new List<WebSocket>();
+                foreach (WebSocket socket in s_sockets)
                 {
-                    Remove(socket);
+                    for (int ends = socket == null ? 0 : socket.PendingEnds; ends > 0; ends--)
+                    {
+                        pending.Add(socket);
+                    }
                 }
-                return all;
+                pending.ForEach(Remove);
+                return pending.ToArray();
             }
         }
 
@@ -175,11 +180,6 @@ namespace Framewire
         {
             socket.CountsAsIndividual = isIndividual;
             s_individual += isIndividual ? 1 : 0;
-        }
-
-        private static bool IsTaken(WebSocket socket)
-        {
-            return socket != null;
         }
     }
 }

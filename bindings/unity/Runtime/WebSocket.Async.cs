@@ -192,13 +192,11 @@ namespace Framewire
             {
                 throw new InvalidOperationException("Another ReceiveAsync is pending, or was not awaited.");
             }
-            if (PendingEnds == 0)
+            if (!awaited.TryReceive(this))
             {
                 awaited.Receive.CancelReservation();
                 throw new InvalidOperationException("The connection has ended. Open the socket again.");
             }
-            awaited.ReleaseMessage();
-            awaited.Receive.Start();
             return awaited.Receive;
         }
 
@@ -248,7 +246,7 @@ namespace Framewire
 
         private void DeliverAwaited(AwaitedOperations awaited, fw_event* next)
         {
-            if (next->type == fw_event_type.FW_EVENT_ENCODED)
+            if (next->type == fw_event_type.FW_EVENT_ENCODED && !_isRejected)
             {
                 DecodeEvent(next);
             }

@@ -9,13 +9,17 @@ namespace Framewire
     {
         private void Deliver(fw_event* next)
         {
+            if (_isRejected && IsReceived(next->type))
+            {
+                return;
+            }
             switch (next->type)
             {
                 case fw_event_type.FW_EVENT_OPEN:
                     if (AcceptExtensions())
                     {
                         LastError = null;
-                        CallOpen();
+                        Call(_onOpen, 0, (handler, socket, none) => handler(socket));
                         CompleteOpen();
                     }
                     break;
@@ -40,10 +44,16 @@ namespace Framewire
                 case fw_event_type.FW_EVENT_RECONNECTING:
                     _active = null;
                     LastError = new WebSocketError(&next->error, Text(&next->payload));
-                    CallReconnecting(LastError, (int)next->attempt, TimeSpan.FromMilliseconds(next->delay_ms));
+                    Call(
+                        _onReconnecting,
+                        (error: LastError, attempt: (int)next->attempt, delay: TimeSpan.FromMilliseconds(next->delay_ms)),
+                        (handler, socket, retry) => handler(socket, retry.error, retry.attempt, retry.delay));
                     break;
                 case fw_event_type.FW_EVENT_SENT:
-                    CallSent(next->tag, (SendOutcome)next->outcome);
+                    Call(
+                        _onSent,
+                        (tag: next->tag, outcome: (SendOutcome)next->outcome),
+                        (handler, socket, sent) => handler(socket, sent.tag, sent.outcome));
                     break;
                 case fw_event_type.FW_EVENT_CLOSED:
                     // Before the handler, which may open the socket again.
@@ -58,16 +68,27 @@ namespace Framewire
             }
         }
 
+        /// <summary>Whether an event is something that the server has sent over the open connection.</summary>
+        private static bool IsReceived(fw_event_type type)
+        {
+            return type == fw_event_type.FW_EVENT_TEXT || type == fw_event_type.FW_EVENT_BINARY
+                || type == fw_event_type.FW_EVENT_ENCODED || type == fw_event_type.FW_EVENT_INCOMPLETE_FRAME
+                || type == fw_event_type.FW_EVENT_PONG;
+        }
+
         private void EndClosed(ushort code, string reason)
         {
             CloseCode = code;
             CloseReason = reason;
 #if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
             AwaitedOperations.Ending awaited = BeginEnd();
-            CallClosed(code, reason);
+#endif
+            Call(
+                _onClosed,
+                (code: code, reason: reason),
+                (handler, socket, end) => handler(socket, end.code, end.reason));
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
             awaited.Closed(code, reason);
-#else
-            CallClosed(code, reason);
 #endif
         }
 
@@ -75,10 +96,10 @@ namespace Framewire
         {
 #if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
             AwaitedOperations.Ending awaited = BeginEnd();
-            CallError(error.Message);
+#endif
+            Call(_onError, error.Message, (handler, socket, message) => handler(socket, message));
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
             awaited.Failed(new WebSocketConnectionException(error.Message, error));
-#else
-            CallError(error.Message);
 #endif
         }
 
@@ -112,80 +133,19 @@ namespace Framewire
 
 #endif
 
-        // An event may have several handlers. An exception of one must not skip the others, nor what follows them.
-
-        private void CallOpen()
+        /// <summary>
+        /// Calls each handler of an event, until one has disposed the socket. An exception of one must not skip the
+        /// others, nor what follows them.
+        /// </summary>
+        // The callers' lambdas capture nothing, so that each is allocated once.
+        private void Call<THandler, TArguments>(
+            THandler[] handlers, TArguments arguments, Action<THandler, WebSocket, TArguments> call)
         {
-            OnWebSocketOpenDelegate[] handlers = _onOpen;
-            for (int i = 0; handlers != null && i < handlers.Length; i++)
+            for (int i = 0; handlers != null && i < handlers.Length && !IsDisposed; i++)
             {
                 try
                 {
-                    handlers[i](this);
-                }
-                catch (Exception exception)
-                {
-                    Report(this, exception);
-                }
-            }
-        }
-
-        private void CallReconnecting(WebSocketError error, int attempt, TimeSpan delay)
-        {
-            OnWebSocketReconnectingDelegate[] handlers = _onReconnecting;
-            for (int i = 0; handlers != null && i < handlers.Length; i++)
-            {
-                try
-                {
-                    handlers[i](this, error, attempt, delay);
-                }
-                catch (Exception exception)
-                {
-                    Report(this, exception);
-                }
-            }
-        }
-
-        private void CallSent(ulong tag, SendOutcome outcome)
-        {
-            OnWebSocketSentDelegate[] handlers = _onSent;
-            for (int i = 0; handlers != null && i < handlers.Length; i++)
-            {
-                try
-                {
-                    handlers[i](this, tag, outcome);
-                }
-                catch (Exception exception)
-                {
-                    Report(this, exception);
-                }
-            }
-        }
-
-        private void CallClosed(ushort code, string reason)
-        {
-            OnWebSocketClosedDelegate[] handlers = _onClosed;
-            for (int i = 0; handlers != null && i < handlers.Length; i++)
-            {
-                try
-                {
-                    handlers[i](this, code, reason);
-                }
-                catch (Exception exception)
-                {
-                    Report(this, exception);
-                }
-            }
-        }
-
-        private void CallError(string message)
-        {
-            OnWebSocketErrorDelegate[] handlers = _onError;
-            for (int i = 0; handlers != null && i < handlers.Length; i++)
-            {
-                try
-                {
-                    handlers[i](this, message);
+                    call(handlers[i], this, arguments);
                 }
                 catch (Exception exception)
                 {
@@ -198,10 +158,10 @@ namespace Framewire
         {
             if (_onMessage != null)
             {
-                CallMessage(Text(&next->payload));
+                Call(_onMessage, Text(&next->payload), (handler, socket, message) => handler(socket, message));
             }
             CallWithCopy(_onMessageNoAlloc, &next->payload);
-            CallWithoutCopy(_onMessageNoCopy, &next->payload);
+            Call(_onMessageNoCopy, new NativeSegment(next->payload), (handler, socket, data) => handler(socket, data));
         }
 
         private void DeliverBinary(fw_event* next)
@@ -210,57 +170,10 @@ namespace Framewire
             {
                 var message = new byte[Length(&next->payload)];
                 Copy(&next->payload, message);
-                CallBinary(message);
+                Call(_onBinary, message, (handler, socket, data) => handler(socket, data));
             }
             CallWithCopy(_onBinaryNoAlloc, &next->payload);
-            CallWithoutCopy(_onBinaryNoCopy, &next->payload);
-        }
-
-        private void CallMessage(string message)
-        {
-            OnWebSocketMessageDelegate[] handlers = _onMessage;
-            for (int i = 0; handlers != null && i < handlers.Length; i++)
-            {
-                try
-                {
-                    handlers[i](this, message);
-                }
-                catch (Exception exception)
-                {
-                    Report(this, exception);
-                }
-            }
-        }
-
-        private void CallBinary(byte[] message)
-        {
-            OnWebSocketBinaryDelegate[] handlers = _onBinary;
-            for (int i = 0; handlers != null && i < handlers.Length; i++)
-            {
-                try
-                {
-                    handlers[i](this, message);
-                }
-                catch (Exception exception)
-                {
-                    Report(this, exception);
-                }
-            }
-        }
-
-        private void CallWithoutCopy(OnWebSocketNativeDelegate[] handlers, fw_segment* payload)
-        {
-            for (int i = 0; handlers != null && i < handlers.Length; i++)
-            {
-                try
-                {
-                    handlers[i](this, new NativeSegment(*payload));
-                }
-                catch (Exception exception)
-                {
-                    Report(this, exception);
-                }
-            }
+            Call(_onBinaryNoCopy, new NativeSegment(next->payload), (handler, socket, data) => handler(socket, data));
         }
 
         private void DeliverFrame(fw_event* next)
@@ -274,31 +187,16 @@ namespace Framewire
             try
             {
                 Copy(&next->payload, data);
-                CallIncompleteFrame(new WebSocketFrame(
+                var received = new WebSocketFrame(
                     (WebSocketFrameTypes)next->opcode,
                     next->is_first != 0,
                     next->is_final != 0,
-                    new BufferSegment(data, 0, count)));
+                    new BufferSegment(data, 0, count));
+                Call(_onIncompleteFrame, received, (handler, socket, frame) => handler(socket, frame));
             }
             finally
             {
                 GiveBack(data);
-            }
-        }
-
-        private void CallIncompleteFrame(WebSocketFrame frame)
-        {
-            OnWebSocketIncompleteFrameDelegate[] handlers = _onIncompleteFrame;
-            for (int i = 0; handlers != null && i < handlers.Length; i++)
-            {
-                try
-                {
-                    handlers[i](this, frame);
-                }
-                catch (Exception exception)
-                {
-                    Report(this, exception);
-                }
             }
         }
 
@@ -308,29 +206,13 @@ namespace Framewire
             try
             {
                 request.Begin(this, next->request);
-                CallRequestCreated(request);
+                Call(_onInternalRequestCreated, request, (handler, socket, created) => handler(socket, created));
             }
             finally
             {
                 request.End();
                 // The connection continues, without waiting for the rest of the batch.
                 FramewireNative.fw_event_release(next);
-            }
-        }
-
-        private void CallRequestCreated(HTTPRequest request)
-        {
-            OnWebSocketRequestDelegate[] handlers = _onInternalRequestCreated;
-            for (int i = 0; handlers != null && i < handlers.Length; i++)
-            {
-                try
-                {
-                    handlers[i](this, request);
-                }
-                catch (Exception exception)
-                {
-                    Report(this, exception);
-                }
             }
         }
 
@@ -346,26 +228,11 @@ namespace Framewire
             try
             {
                 Copy(payload, data);
-                CallNoAlloc(handlers, new BufferSegment(data, 0, count));
+                Call(handlers, new BufferSegment(data, 0, count), (handler, socket, message) => handler(socket, message));
             }
             finally
             {
                 GiveBack(data);
-            }
-        }
-
-        private void CallNoAlloc(OnWebSocketBinaryNoAllocDelegate[] handlers, BufferSegment message)
-        {
-            for (int i = 0; handlers != null && i < handlers.Length; i++)
-            {
-                try
-                {
-                    handlers[i](this, message);
-                }
-                catch (Exception exception)
-                {
-                    Report(this, exception);
-                }
             }
         }
 

@@ -19,6 +19,12 @@ namespace Framewire
         // Other threads send while a lost connection sets it to null: read it once.
         private volatile CustomExtension[] _active;
 
+        /// <summary>
+        /// An extension has rejected its parameters: the connection is being closed and was never open for the game, which
+        /// gets nothing of what the server has sent meanwhile.
+        /// </summary>
+        private bool _isRejected;
+
         private void OfferExtensions(IExtension[] extensions)
         {
             var offered = new List<CustomExtension>();
@@ -44,6 +50,7 @@ namespace Framewire
         private bool AcceptExtensions()
         {
             _active = null;
+            _isRejected = false;
             if (_offered == null)
             {
                 return true;
@@ -62,7 +69,9 @@ namespace Framewire
                     }
                     if (!Accepts(extension, accepted))
                     {
-                        Close(1010, "The extension " + extension.Name + " rejected its parameters.");
+                        _isRejected = true;
+                        string reason = "The extension " + extension.Name + " rejected its parameters.";
+                        Close(1010, Utf8.Cut(reason, MaxCloseReason));
                         return false;
                     }
                     active.Add(extension);

@@ -57,12 +57,18 @@ namespace Framewire
         /// constructor.
         /// </summary>
         /// <exception cref="ObjectDisposedException">The socket is disposed.</exception>
+        /// <exception cref="InvalidOperationException">The socket was destroyed by <see cref="Shutdown"/>.</exception>
         public Uri FinalUri
         {
             get
             {
                 fw_socket socket = LiveHandle();
-                return new Uri(Text((buf, cap) => FramewireNative.fw_socket_url(socket, buf, cap)));
+                string url = Text((buf, cap) => FramewireNative.fw_socket_url(socket, buf, cap));
+                if (url.Length == 0)
+                {
+                    throw new InvalidOperationException("The socket was destroyed by Shutdown.");
+                }
+                return new Uri(url);
             }
         }
 

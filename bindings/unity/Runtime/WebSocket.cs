@@ -31,6 +31,10 @@ namespace Framewire
 
         private readonly SocketHandle _handle;
         private volatile bool _isDisposed;
+
+        // In bytes of UTF-8: a control frame has at most 125, and 2 are the code (RFC 6455 section 5.5).
+        private const int MaxCloseReason = 123;
+
         private readonly LoggingContext _context;
         private static readonly IExtension[] NoExtensions = new IExtension[0];
 

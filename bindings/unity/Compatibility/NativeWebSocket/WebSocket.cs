@@ -108,6 +108,7 @@ namespace NativeWebSocket
     {
         private readonly Framewire.WebSocket _socket;
         private TaskCompletionSource<bool> _ended;
+        private bool _isDisposed;
 
         /// <summary>Creates a socket. Does not connect.</summary>
         /// <param name="url">A <c>ws:</c> or <c>wss:</c> URL.</param>
@@ -206,6 +207,7 @@ namespace NativeWebSocket
         /// </summary>
         public void Dispose()
         {
+            _isDisposed = true;
             _socket.Dispose();
             if (_ended != null)
             {
@@ -281,7 +283,8 @@ namespace NativeWebSocket
             TaskCompletionSource<bool> ended = _ended;
             try
             {
-                if (OnClose != null)
+                // Unless OnError has disposed it.
+                if (OnClose != null && !_isDisposed)
                 {
                     OnClose(Enum.IsDefined(typeof(WebSocketCloseCode), code) ? code : WebSocketCloseCode.Undefined);
                 }

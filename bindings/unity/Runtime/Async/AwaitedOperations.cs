@@ -60,6 +60,21 @@ namespace Framewire
             _early.Add(next);
         }
 
+        /// <summary>Starts Receive, unless the connection has ended, also if another thread ends it meanwhile.</summary>
+        internal bool TryReceive(WebSocket socket)
+        {
+            lock (Receive)
+            {
+                if (socket.PendingEnds == 0)
+                {
+                    return false;
+                }
+                ReleaseMessage();
+                Receive.Start();
+                return true;
+            }
+        }
+
         /// <summary>Completes Receive with a message, or drops it if nobody receives: CloseAsync is awaited.</summary>
         internal void Deliver(fw_event* next)
         {
@@ -116,12 +131,19 @@ namespace Framewire
             }
         }
 
-        /// <summary>Removes what the end of the connection completes, before handlers run.</summary>
+        /// <summary>
+        /// Removes what the end of the connection completes, before handlers run. The socket has no more pending ends.
+        /// </summary>
         internal Ending End()
         {
+            bool isReceiving;
+            lock (Receive)
+            {
+                isReceiving = Receive.IsPending;
+            }
             // A receive that begins later is one of the next connection.
             var ending = new Ending(
-                Receive.IsPending ? Receive : null,
+                isReceiving ? Receive : null,
                 Interlocked.Exchange(ref Open, null),
                 Interlocked.Exchange(ref Close, null));
             _aborted = false;

@@ -123,6 +123,14 @@ namespace Framewire
                 case fw_event_type.FW_EVENT_CLOSED:
                     HandleEnd(next->close_code, Text(next), null);
                     break;
+                case fw_event_type.FW_EVENT_RECONNECTING:
+                    // A System.Net.WebSockets.WebSocket is one connection: the end of a message that was received in part
+                    // would be that of another message. While connecting, the attempt goes on.
+                    if (_state != WebSocketState.Connecting)
+                    {
+                        HandleEnd(0, null, new WebSocketError(&next->error, Text(next)));
+                    }
+                    break;
                 case fw_event_type.FW_EVENT_ERROR:
                     HandleEnd(0, null, new WebSocketError(&next->error, Text(next)));
                     break;

@@ -548,12 +548,13 @@ namespace Framewire
                 }
                 if (!_hasSentClose)
                 {
-                    _hasSentClose = true;
                     if (!_hasEnded)
                     {
+                        // Throws for a reserved code, and for a reason that is no text.
                         ushort code = status == WebSocketCloseStatus.Empty ? (ushort)1000 : (ushort)status;
                         _socket.Close(code, description);
                     }
+                    _hasSentClose = true;
                     if (!waits)
                     {
                         _state = _state == WebSocketState.CloseReceived

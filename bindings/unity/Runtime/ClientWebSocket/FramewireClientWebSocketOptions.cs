@@ -178,7 +178,8 @@ namespace Framewire
 
         /// <summary>
         /// Called by ConnectAsync with the socket before it connects, for every other setting of
-        /// <see cref="WebSocket"/>. Do not attach handlers or open it.
+        /// <see cref="WebSocket"/>. Do not attach handlers or open it. With <see cref="WebSocket.Reconnect"/>, ConnectAsync
+        /// retries; a connection that is lost later ends as without it.
         /// </summary>
         public Action<WebSocket> Configure
         {

@@ -42,6 +42,18 @@ namespace Framewire.Native
             }
         }
 
+        /// <summary>Returns the beginning of a text: whole characters of at most this many bytes.</summary>
+        internal static string Cut(string text, int maxBytes)
+        {
+            int length = Math.Min(text.Length, maxBytes);
+            while (length > 0
+                && (char.IsHighSurrogate(text[length - 1]) || Encoding.UTF8.GetByteCount(text.Substring(0, length)) > maxBytes))
+            {
+                length--;
+            }
+            return text.Substring(0, length);
+        }
+
         internal static string Read(byte* text, int count)
         {
             return count == 0 ? string.Empty : Encoding.UTF8.GetString(text, count);

@@ -73,22 +73,7 @@ namespace Framewire.Tests
             using (var first = new WebSocket(Server.Plain("/")))
             using (var second = new WebSocket(Server.Plain("/")))
             {
-                Task open = null;
-                first.OnOpen += ws =>
-                {
-                    open = second.OpenAsync().AsTask();
-                    while (FramewireNative.fw_pending() == UIntPtr.Zero)
-                    {
-                        Thread.Sleep(1);
-                    }
-                };
-                first.Open();
-                // Takes the event of the second socket too, and keeps it: that socket is awaited.
-                while (open == null)
-                {
-                    WebSocket.Wait(100);
-                    WebSocket.DispatchAll(100, 0);
-                }
+                Task open = OpenInAHandler(first, second);
                 Assert.IsFalse(open.IsCompleted);
                 Assert.AreEqual(1, WebSocket.Pending);
                 Assert.IsTrue(WebSocket.Wait(0));
@@ -102,28 +87,38 @@ namespace Framewire.Tests
         public void EventsOfADisposedSocketAreNotPending()
         {
             using (var first = new WebSocket(Server.Plain("/")))
+            using (var second = new WebSocket(Server.Plain("/")))
             {
-                var second = new WebSocket(Server.Plain("/"));
-                Task open = null;
-                first.OnOpen += ws =>
-                {
-                    open = second.OpenAsync().AsTask();
-                    while (FramewireNative.fw_pending() == UIntPtr.Zero)
-                    {
-                        Thread.Sleep(1);
-                    }
-                };
-                first.Open();
-                while (open == null)
-                {
-                    WebSocket.Wait(100);
-                    WebSocket.DispatchAll(100, 0);
-                }
+                Task open = OpenInAHandler(first, second);
                 Assert.AreEqual(1, WebSocket.Pending);
                 second.Dispose();
                 Assert.AreEqual(0, WebSocket.Pending);
                 Assert.IsTrue(open.IsFaulted);
             }
+        }
+
+        /// <summary>
+        /// Calls OpenAsync of the second socket in a handler of the first. The same dispatch takes the event of the
+        /// second too, and keeps it: that socket is awaited.
+        /// </summary>
+        private static Task OpenInAHandler(WebSocket first, WebSocket second)
+        {
+            Task open = null;
+            first.OnOpen += ws =>
+            {
+                open = second.OpenAsync().AsTask();
+                while (FramewireNative.fw_pending() == UIntPtr.Zero)
+                {
+                    Thread.Sleep(1);
+                }
+            };
+            first.Open();
+            while (open == null)
+            {
+                WebSocket.Wait(100);
+                WebSocket.DispatchAll(100, 0);
+            }
+            return open;
         }
 
         [Test]
@@ -174,6 +169,47 @@ namespace Framewire.Tests
                     closer.Join();
                     Pump.Until(() => close.IsCompleted);
                     close.GetAwaiter().GetResult();
+                }
+            }
+        }
+
+        [Test]
+        public void ReceiveAsyncThatMeetsDisposeEnds()
+        {
+            for (int round = 0; round < 2000; round++)
+            {
+                var socket = new WebSocket(Server.Plain("/"));
+                Run(async () =>
+                {
+                    await socket.OpenAsync();
+                    socket.Send("x");
+                    await socket.ReceiveAsync();
+                });
+                Task receive = null;
+                int ready = 0;
+                var receiver = new Thread(() =>
+                {
+                    Volatile.Write(ref ready, 1);
+                    try
+                    {
+                        receive = socket.ReceiveAsync().AsTask();
+                    }
+                    catch (InvalidOperationException)
+                    {
+                        // It was disposed before.
+                    }
+                });
+                receiver.Start();
+                while (Volatile.Read(ref ready) == 0)
+                {
+                }
+                Thread.SpinWait(round % 200);
+                socket.Dispose();
+                receiver.Join();
+                if (receive != null)
+                {
+                    Pump.Until(() => receive.IsCompleted);
+                    Assert.IsTrue(receive.IsFaulted);
                 }
             }
         }

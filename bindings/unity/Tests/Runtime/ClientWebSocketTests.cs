@@ -37,6 +37,105 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void RefusedCloseCanBeRepeated()
+        {
+            Wait(async () =>
+            {
+                foreach (bool output in new[] { false, true })
+                {
+                    using (FramewireClientWebSocket client = await Connected("/"))
+                    {
+                        Func<WebSocketCloseStatus, string, Task> close = (status, reason) => output
+                            ? client.CloseOutputAsync(status, reason, None)
+                            : client.CloseAsync(status, reason, None);
+                        // A reserved code, and reasons that are no text.
+                        await Refused(() => close((WebSocketCloseStatus)1004, "x"));
+                        await Refused(() => close(WebSocketCloseStatus.NormalClosure, "\0"));
+                        await Refused(() => close(WebSocketCloseStatus.NormalClosure, "\ud800"));
+                        Assert.AreEqual(WebSocketState.Open, client.State);
+                        await close(WebSocketCloseStatus.NormalClosure, "bye");
+                        if (output)
+                        {
+                            await client.CloseAsync(WebSocketCloseStatus.NormalClosure, "bye", None);
+                        }
+                        Assert.AreEqual(WebSocketState.Closed, client.State);
+                    }
+                }
+            });
+        }
+
+        private static async Task Refused(Func<Task> call)
+        {
+            try
+            {
+                await call();
+            }
+            catch (ArgumentException)
+            {
+                return;
+            }
+            Assert.Fail("an invalid argument was accepted");
+        }
+
+        [Test]
+        public void ConnectAsyncRetriesWithReconnect()
+        {
+            Wait(async () =>
+            {
+                using (var client = new FramewireClientWebSocket())
+                {
+                    WebSocket inner = null;
+                    client.Options.Configure = socket =>
+                    {
+                        inner = socket;
+                        socket.Reconnect = new ReconnectSettings
+                        {
+                            MinDelay = TimeSpan.FromMilliseconds(1), MaxDelay = TimeSpan.FromMilliseconds(1),
+                        };
+                        socket.Link = new LinkConditions { Cut = LinkCut.Refuse };
+                    };
+                    Task connect = client.ConnectAsync(Server.Plain("/"), None);
+                    await Task.Delay(50);
+                    Assert.IsFalse(connect.IsCompleted);
+                    inner.Link = null;
+                    await connect;
+                    await Send(client, "x");
+                    Assert.AreEqual("x", await Receive(client));
+                }
+            });
+        }
+
+        [Test]
+        public void LostConnectionEndsAClientThatReconnects()
+        {
+            Wait(async () =>
+            {
+                using (var client = new FramewireClientWebSocket())
+                {
+                    client.Options.Configure = socket => socket.Reconnect = new ReconnectSettings
+                    {
+                        MinDelay = TimeSpan.FromMilliseconds(1), MaxDelay = TimeSpan.FromMilliseconds(1),
+                    };
+                    await client.ConnectAsync(Server.Plain("/drop"), None);
+                    Task<string> receive = Receive(client);
+                    await Send(client, "the server drops the connection");
+                    try
+                    {
+                        await receive;
+                        Assert.Fail("received from another connection");
+                    }
+                    catch (WebSocketException lost)
+                    {
+                        Assert.AreEqual(
+                            System.Net.WebSockets.WebSocketError.ConnectionClosedPrematurely, lost.WebSocketErrorCode);
+                    }
+                    Assert.AreEqual(WebSocketState.Aborted, client.State);
+                    Assert.AreEqual(WebSocketErrorKind.Reset, client.LastError.Kind);
+                }
+            });
+        }
+
+        [Test]
         public void GameAndClientsDoNotTakeEachOthersEvents()
         {
             var clients = new List<Task>();

@@ -38,8 +38,9 @@ namespace Framewire.Tests
                 string end = null;
                 socket.Reconnect = new ReconnectSettings
                 {
-                    MinDelay = TimeSpan.FromMilliseconds(1),
-                    MaxDelay = TimeSpan.FromMilliseconds(5),
+                    // Long enough to close meanwhile on a busy machine.
+                    MinDelay = TimeSpan.FromMilliseconds(100),
+                    MaxDelay = TimeSpan.FromMilliseconds(105),
                 };
                 socket.OnOpen += ws =>
                 {
@@ -49,7 +50,7 @@ namespace Framewire.Tests
                 socket.OnReconnecting += (ws, error, attempt, delay) =>
                 {
                     isValid &= error.Retriable;
-                    isValid &= delay.TotalMilliseconds >= 1 && delay.TotalMilliseconds <= 5;
+                    isValid &= delay.TotalMilliseconds >= 100 && delay.TotalMilliseconds <= 105;
                     attempts += attempt;
                     if (opened == 3)
                     {

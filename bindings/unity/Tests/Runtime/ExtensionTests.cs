@@ -80,6 +80,31 @@ namespace Framewire.Tests
             }
         }
 
+        private sealed class RejectingWithALongName : Xor
+        {
+            internal static readonly string LongName = "x-" + new string('n', 150);
+
+            internal RejectingWithALongName()
+                : base(1)
+            {
+            }
+
+            public override string Name
+            {
+                get { return LongName; }
+            }
+
+            public override string Offer
+            {
+                get { return LongName; }
+            }
+
+            public override bool Accept(string element)
+            {
+                return false;
+            }
+        }
+
         private sealed class ThrowingInAccept : Xor
         {
             internal ThrowingInAccept()
@@ -249,6 +274,79 @@ namespace Framewire.Tests
                 socket.Socket.Open();
                 socket.WaitForEnd();
                 Assert.AreEqual("closed 1010 The extension x-xor rejected its parameters.", socket.Log());
+            }
+        }
+
+        [Test]
+        public void ReasonWithALongNameIsCut()
+        {
+            string accepted = "\r\nSec-WebSocket-Extensions: " + RejectingWithALongName.LongName + "\r\n\r\n";
+            string response = FixedResponseServer.Upgrade.Replace("\r\n\r\n", accepted);
+            using (var reports = new Reports())
+            using (var server = new FixedResponseServer(response, true))
+            using (var socket = new RecordingSocket(
+                new WebSocket(server.Uri, null, null, new RejectingWithALongName())))
+            {
+                socket.Socket.CloseTimeout = TimeSpan.FromMilliseconds(100);
+                socket.Socket.Open();
+                socket.WaitForEnd();
+                Pump.Until(() => server.Received != null);
+                // The longest close frame.
+                Assert.AreEqual(2 + 4 + 125, server.Received.Length);
+                Assert.AreEqual(0x80 | 125, (int)server.Received[1]);
+                Assert.AreEqual(string.Empty, reports.Log());
+            }
+        }
+
+        [Test]
+        public void MessagesOfARejectedConnectionAreDropped()
+        {
+            // A text, and one with RSV2, which no active extension uses.
+            string response = FixedResponseServer.Upgrade.Replace(
+                "\r\n\r\n", "\r\nSec-WebSocket-Extensions: x-xor\r\n\r\n\x81\u0001a\xa1\u0001b");
+            foreach (bool awaits in new[] { false, true })
+            {
+                using (var reports = new Reports())
+                using (var server = new FixedResponseServer(response, true))
+                using (var socket = new RecordingSocket(new WebSocket(server.Uri, null, null, new Rejecting())))
+                {
+                    socket.Socket.CloseTimeout = TimeSpan.FromMilliseconds(100);
+                    if (awaits)
+                    {
+                        socket.Socket.OnMessage = null;
+                        socket.Socket.OnBinary = null;
+                        OpenWithAwait(socket.Socket);
+                    }
+                    else
+                    {
+                        socket.Socket.Open();
+                    }
+                    socket.WaitForEnd();
+                    Assert.AreEqual(1, socket.Events.Count);
+                    Assert.AreEqual(string.Empty, reports.Log());
+                }
+            }
+        }
+
+        private static void OpenWithAwait(WebSocket socket)
+        {
+#if UNITY_2021_2_OR_NEWER || FRAMEWIRE_NETSTANDARD_2_1
+            socket.OpenAsync();
+#else
+            socket.Open();
+#endif
+        }
+
+        [Test]
+        public void TextIsCutBetweenCharacters()
+        {
+            // 1, 2, 3 and 4 bytes of UTF-8.
+            const string text = "a\u00e4\u20ac\ud83d\ude00";
+            string[] expected = { "", "a", "a", "a\u00e4", "a\u00e4", "a\u00e4", "a\u00e4\u20ac" };
+            for (int bytes = 0; bytes <= 11; bytes++)
+            {
+                string cut = bytes < 10 ? expected[Math.Min(bytes, 6)] : text;
+                Assert.AreEqual(cut, Framewire.Native.Utf8.Cut(text, bytes));
             }
         }
 

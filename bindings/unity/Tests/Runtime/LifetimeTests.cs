@@ -1,5 +1,6 @@
 using System;
 using System.Runtime.CompilerServices;
+using System.Threading;
 using NUnit.Framework;
 
 namespace Framewire.Tests
@@ -120,6 +121,36 @@ namespace Framewire.Tests
         }
 
         [Test]
+        public void NoOtherHandlerOfAnEventIsCalledAfterDispose()
+        {
+            int received = 0;
+            var socket = new WebSocket(Server.Plain("/text?n=1&size=20"));
+            socket.OnMessage += (ws, message) =>
+            {
+                received++;
+                ws.Dispose();
+            };
+            socket.OnMessage += (ws, message) => received += 10;
+            socket.OnMessageNoAlloc += (ws, message) => received += 100;
+            socket.OnMessageNoCopy += (ws, message) => received += 1000;
+            socket.Open();
+            Pump.Until(() => received > 0);
+            Assert.AreEqual(1, received);
+        }
+
+        [Test]
+        public void NoHandlerIsCalledAfterDisposeDuringShutdown()
+        {
+            var first = new RecordingSocket(Server.Plain("/")).Opened();
+            var second = new RecordingSocket(Server.Plain("/")).Opened();
+            first.Socket.OnClosed += (ws, code, reason) => second.Dispose();
+            second.Socket.OnClosed += (ws, code, reason) => first.Dispose();
+            Assert.IsTrue(WebSocket.Shutdown(5000));
+            // The one whose handler was called first has disposed the other.
+            Assert.IsTrue(first.Ended != second.Ended);
+        }
+
+        [Test]
         public void UnreferencedOpenSocketStillDelivers()
         {
             var seen = new bool[1];
@@ -158,6 +189,7 @@ namespace Framewire.Tests
                 Assert.AreEqual(WebSocketStates.Unknown, open.Socket.State);
                 Assert.AreEqual(SendResult.NotOpen, open.Socket.Send("x"));
                 Assert.Throws<InvalidOperationException>(() => open.Socket.Open());
+                Assert.Throws<InvalidOperationException>(() => GC.KeepAlive(open.Socket.FinalUri));
                 Assert.AreEqual(0, SocketTable.Count);
                 open.Dispose();
                 closed.Dispose();
@@ -169,6 +201,24 @@ namespace Framewire.Tests
                 Assert.IsTrue(again.Socket.IsOpen);
             }
             Assert.IsTrue(WebSocket.Shutdown(5000));
+        }
+
+        [Test]
+        public void ShutdownEndsEveryOpen()
+        {
+            using (var socket = new RecordingSocket(new Uri("ws://127.0.0.1:1/")))
+            {
+                socket.Socket.Open();
+                Assert.IsTrue(WebSocket.Wait(20000));
+                while (socket.Socket.State != WebSocketStates.Closed)
+                {
+                    Thread.Sleep(1);
+                }
+                // Before the last event of the first connection is dispatched.
+                socket.Socket.Open();
+                Assert.IsTrue(WebSocket.Shutdown(5000));
+                Assert.AreEqual(2, socket.Events.Count);
+            }
         }
 
         [Test]

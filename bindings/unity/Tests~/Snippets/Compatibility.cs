@@ -137,6 +137,18 @@ public sealed class Compatibility
     }
 
     [Test]
+    public void NativeWebSocketDisposedInOnErrorIsNotClosed()
+    {
+        var socket = new NativeWebSocket.WebSocket("ws://127.0.0.1:1/");
+        int closed = 0;
+        socket.OnError += error => socket.Dispose();
+        socket.OnClose += code => closed++;
+        Task ended = socket.Connect();
+        Pump.Until(() => ended.IsCompleted);
+        Assert.AreEqual(0, closed);
+    }
+
+    [Test]
     public void ProgramForUnityWebSocketRuns()
     {
         var game = new OfUnityWebSocket.Connection(Server.Plain("/").ToString());

@@ -361,6 +361,70 @@ public sealed class UnityLifecycle
         Assert.AreEqual(WebSocketStates.Unknown, socket.State);
         Assert.AreEqual(WebSocketStates.Unknown, second.State);
     }
+
+    [Test]
+    public void SocketOpenedAfterPlayModeIsLoggedAndEndsBeforeTheNext()
+    {
+        Type editor = typeof(WebSocket).Assembly.GetType("Framewire.Editor.EditorLifetime", true);
+        RuntimeHelpers.RunClassConstructor(editor.TypeHandle);
+        var lines = new List<string>();
+        Debug.Logged += lines.Add;
+        try
+        {
+            EditorApplication.ChangePlayMode(PlayModeStateChange.ExitingEditMode);
+            Application.isPlaying = false;
+            // No play mode has ended yet: a tool has opened it.
+            OpenInEditMode();
+            Assert.AreEqual(0, lines.Count);
+            EditorApplication.ChangePlayMode(PlayModeStateChange.ExitingEditMode);
+            EnterPlayMode();
+            Application.isPlaying = true;
+            var socket = new WebSocket(Server.Plain("/"));
+            socket.Open();
+            EditorApplication.update();
+            EditorApplication.ChangePlayMode(PlayModeStateChange.ExitingPlayMode);
+            EditorApplication.update();
+            Application.Quit();
+            Application.isPlaying = false;
+            EditorApplication.ChangePlayMode(PlayModeStateChange.EnteredEditMode);
+            EditorApplication.update();
+            Assert.AreEqual(0, lines.Count);
+
+            WebSocket late = OpenInEditMode();
+            EditorApplication.update();
+            Assert.AreEqual(1, lines.Count);
+            Assert.IsTrue(
+                lines[0].StartsWith("warning: Framewire: a socket for " + Server.Plain("/") + " was opened in edit mode"),
+                lines[0]);
+            WebSocket.LogLevel = WebSocketLogLevel.Error;
+            OpenInEditMode();
+            Assert.AreEqual(1, lines.Count);
+
+            // Without a reload of scripts.
+            EditorApplication.ChangePlayMode(PlayModeStateChange.ExitingEditMode);
+            Assert.AreEqual(WebSocketStates.Unknown, late.State);
+            Assert.AreEqual(0, SocketTable.Count);
+        }
+        finally
+        {
+            Debug.Logged -= lines.Add;
+            WebSocket.LogLevel = WebSocketLogLevel.Warn;
+        }
+    }
+
+    private static WebSocket OpenInEditMode()
+    {
+        bool opened = false;
+        var socket = new WebSocket(Server.Plain("/?token=secret"));
+        socket.OnOpen += ws => opened = true;
+        socket.Open();
+        while (!opened)
+        {
+            Assert.IsTrue(WebSocket.Wait(20000));
+            EditorApplication.update();
+        }
+        return socket;
+    }
 #endif
 
     /// <summary>Does what Unity does when play mode starts.</summary>

@@ -391,8 +391,26 @@ namespace UnityEditor
         }
     }
 
+    public enum PlayModeStateChange
+    {
+        EnteredEditMode,
+        ExitingEditMode,
+        EnteredPlayMode,
+        ExitingPlayMode,
+    }
+
     public static class EditorApplication
     {
+        public static event Action<PlayModeStateChange> playModeStateChanged;
+
+        public static void ChangePlayMode(PlayModeStateChange change)
+        {
+            if (playModeStateChanged != null)
+            {
+                playModeStateChanged(change);
+            }
+        }
+
         public delegate void CallbackFunction();
 
         public static CallbackFunction update;
