@@ -127,8 +127,8 @@ namespace Framewire
         /// first and close with code 1001; when the timeout expires, the rest is dropped. OnClosed is called
         /// with code 1001 for sockets that are not closed. Existing sockets cannot be used afterwards; new
         /// ones can be created. In Unity this is called automatically, with a timeout of one second, when play
-        /// mode starts or ends in the editor, when the game ends, and before scripts are reloaded. Under WebGL it does not wait, and the browser closes with
-        /// code 1000.
+        /// mode starts or ends in the editor, when the game ends, and before scripts are reloaded. Under WebGL
+        /// it does not wait, and the browser closes with code 1000.
         /// </summary>
         /// <param name="timeoutMilliseconds">The timeout; 0 drops queued messages.</param>
         /// <returns>False if a thread has not ended in time.</returns>
