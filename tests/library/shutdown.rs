@@ -113,20 +113,25 @@ fn destroy_when_sent_sends_queued_messages() {
     shutdown(TIMEOUT).unwrap();
 }
 
-#[test]
-fn destroyed_socket_that_still_sends_does_not_delay_shutdown() {
-    let _exclusive = exclusive();
-    let (release, released) = mpsc::channel::<()>();
+/// Accepts connections and reads nothing until the sender is dropped.
+fn stalled_server() -> (Scripted, mpsc::Sender<()>) {
+    let (release, released) = mpsc::channel();
     let released = Mutex::new(released);
     let server = Scripted::start(move |mut peer| {
         peer.accept_upgrade();
         let _ = released.lock().unwrap().recv();
     });
+    (server, release)
+}
+
+#[test]
+fn destroyed_socket_that_still_sends_does_not_delay_shutdown() {
+    let _exclusive = exclusive();
+    let (server, _release) = stalled_server();
     let client = Client::opened(&server.url());
     queue_messages(&client);
     client.destroy_when_sent(Duration::MAX).unwrap();
     assert_eq!(shutdown(Duration::from_secs(1)), Ok(()));
-    drop(release);
 }
 
 #[test]
@@ -168,12 +173,7 @@ fn shutdown_drains_all_sockets_of_all_workers() {
 #[test]
 fn shutdown_timeout_drops_and_logs_the_rest() {
     let _exclusive = exclusive();
-    let (release, released) = mpsc::channel::<()>();
-    let released = Mutex::new(released);
-    let server = Scripted::start(move |mut peer| {
-        peer.accept_upgrade();
-        let _ = released.lock().unwrap().recv();
-    });
+    let (server, _release) = stalled_server();
     let client = Client::opened(&server.url());
     client.set_max_buffered_amount(1 << 30).unwrap();
     for _ in 0..4 {
@@ -184,23 +184,16 @@ fn shutdown_timeout_drops_and_logs_the_rest() {
     let lines = warnings.lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("shutdown dropped ") && lines[0].contains(&server.url()), "{lines:?}");
-    drop(release);
 }
 
 #[test]
 fn shutdown_timeout_zero_drops_everything() {
     let _exclusive = exclusive();
-    let (release, released) = mpsc::channel::<()>();
-    let released = Mutex::new(released);
-    let server = Scripted::start(move |mut peer| {
-        peer.accept_upgrade();
-        let _ = released.lock().unwrap().recv();
-    });
+    let (server, _release) = stalled_server();
     let client = Client::opened(&server.url());
     queue_messages(&client);
     assert_eq!(shutdown(Duration::ZERO), Ok(()));
     assert_eq!(client.send_text("late").unwrap_err().code, Code::InvalidHandle);
-    drop(release);
 }
 
 #[test]
