@@ -220,7 +220,9 @@ impl State {
     pub fn with_socket(&self, call: impl FnOnce(&Socket) -> Result<(), CallError>) -> Result<(), CallError> {
         match &self.connection.socket {
             Some(socket) => call(socket),
-            None => Err(CallError::state("the socket is not open")),
+            None => Err(CallError::state(
+                "the socket is not open: call connect_to_url(), and send after the signal opened",
+            )),
         }
     }
 
