@@ -227,7 +227,8 @@ enum fw_error_kind FW_ENUM {
     FW_ERROR_KIND_RESET = 4,         ///< Reset, or ended without a closing handshake.
     FW_ERROR_KIND_TIMED_OUT = 5,     ///< Connect timeout, or a write stalled.
     FW_ERROR_KIND_TLS = 6,           ///< Certificate, version, cipher suite or alert.
-    FW_ERROR_KIND_HTTP = 7,          ///< The server refused the upgrade request: see http_status.
+    FW_ERROR_KIND_HTTP = 7,          ///< The server refused the upgrade request: see http_status,
+                                     ///< which is 0 if the response is not HTTP.
     FW_ERROR_KIND_PROXY = 8,         ///< A proxy refused or failed.
     FW_ERROR_KIND_PROTOCOL = 9,      ///< The server violated the protocol.
     FW_ERROR_KIND_UTF8 = 10,         ///< The server sent a text message that is not UTF-8.
