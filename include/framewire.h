@@ -227,7 +227,8 @@ enum fw_error_kind FW_ENUM {
     FW_ERROR_KIND_RESET = 4,         ///< Reset, or ended without a closing handshake.
     FW_ERROR_KIND_TIMED_OUT = 5,     ///< Connect timeout, or a write stalled.
     FW_ERROR_KIND_TLS = 6,           ///< Certificate, version, cipher suite or alert.
-    FW_ERROR_KIND_HTTP = 7,          ///< The server refused the upgrade request: see http_status.
+    FW_ERROR_KIND_HTTP = 7,          ///< The server refused the upgrade request: see http_status,
+                                     ///< which is 0 if the response is not HTTP.
     FW_ERROR_KIND_PROXY = 8,         ///< A proxy refused or failed.
     FW_ERROR_KIND_PROTOCOL = 9,      ///< The server violated the protocol.
     FW_ERROR_KIND_UTF8 = 10,         ///< The server sent a text message that is not UTF-8.
@@ -729,7 +730,7 @@ typedef struct fw_message {
                                ///< begun; 0 (the default) for never.
     uint32_t reserved;         ///< Reserved for later versions; 0.
     uint64_t key;              ///< If not 0 (the default): replaces the waiting message with the
-                               ///< same key in the same lane, in its place.
+                               ///< same key in the same lane, in its place (latest value wins).
     uint64_t tag;              ///< If not 0 (the default): reported in the event sent, with the
                                ///< outcome.
     const void *data;          ///< The payload, len bytes, copied; may be NULL when len is 0.
@@ -1317,7 +1318,7 @@ FW_API fw_result fw_socket_on_binary_no_alloc(struct fw_socket socket,
 FW_API fw_result fw_socket_on_incomplete_frame(struct fw_socket socket,
                                                fw_incomplete_frame_fn callback, void *user_data);
 
-/// Sets the callback that can change the upgrade request.
+/// Sets the callback that can change the upgrade request, for example to set a new token.
 ///
 /// Runs before every attempt: also for a reconnect, after a redirect, and after the fallback from
 /// HTTP/2 to HTTP/1.1. The connection waits until it has returned, while the connect timeout runs.
@@ -1921,7 +1922,7 @@ FW_API fw_result fw_socket_set_http_version(struct fw_socket socket, fw_http ver
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (out of range); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_max_message_size(struct fw_socket socket, size_t bytes);
 
-/// Enables keepalive pings.
+/// Enables keepalive pings (a heartbeat).
 ///
 /// They also measure fw_socket_latency_us. The worker thread sends them; no thread is started.
 /// Without them only TCP detects a dead peer, within 20 to 30 seconds.
@@ -2011,8 +2012,8 @@ FW_API fw_result fw_socket_set_context(struct fw_socket socket, const char *key,
 /// Not available in browsers: returns NOT_SUPPORTED (FW_CAPABILITY_PROXY).
 /// \param socket The socket, closed.
 /// \param url NUL-terminated http, https, socks5, socks5h or socks URL, such as
-///   "http://user:password@host:3128", copied; NULL (the default) for the environment, "" for no
-///   proxy.
+///   "http://user:password@host:3128", copied; without a scheme it is http, without a port 80, 443 or
+///   1080. NULL (the default) for the environment, "" for no proxy.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (not UTF-8); INVALID_URL; NOT_SUPPORTED (https in
 ///   a build without TLS); INVALID_STATE (not closed).
 FW_API fw_result fw_socket_set_proxy(struct fw_socket socket, const char *url);
@@ -2154,7 +2155,8 @@ FW_API fw_result fw_tls_create(struct fw_tls *out);
 /// names are checked): self-signed certificates work, even marked as a CA, as openssl req -x509
 /// makes them. May be called several times.
 /// \param tls The settings.
-/// \param pem One or more certificates in PEM format, no NUL needed; copied.
+/// \param pem One or more certificates in PEM format: the content of a file, not its path. No NUL
+///   needed; copied.
 /// \param len Size of pem in bytes.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or no usable certificate; then none is
 ///   added).

@@ -122,7 +122,7 @@ impl Socket {
         let payload = Segment::copy_of(payload).map_err(|_| CallError::out_of_memory())?;
         let mut to_worker = lock(&self.0.to_worker);
         if self.0.state() != State::Open {
-            return Err(CallError::state("the socket is not open"));
+            return Err(CallError::state("the socket is not open: pings can be sent after the event open"));
         }
         let waiting = &mut to_worker.commands().user_pings;
         if waiting.len() >= MAX_WAITING_PINGS {

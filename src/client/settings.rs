@@ -98,7 +98,8 @@ impl Socket {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=:".contains(&byte);
         if token.is_empty() || !token.bytes().all(legal) {
             return Err(CallError::argument(
-                "a bearer token must contain only letters, digits and -._~+/= (RFC 6750 section 2.1)",
+                "a bearer token must contain only letters, digits and -._~+/=: (RFC 6750 section 2.1), without the word \
+                 \"Bearer\" before it",
             ));
         }
         self.set_authorization(&format!("Bearer {token}"))
@@ -414,7 +415,9 @@ impl Socket {
         self.check_not_destroyed()?;
         let mut settings = lock(&self.0.settings);
         if self.0.state() != State::Closed {
-            return Err(CallError::state("this can only be set while the socket is closed"));
+            return Err(CallError::state(
+                "this can only be set while the socket is closed: before it is opened, or after its last event",
+            ));
         }
         change(&mut settings)
     }

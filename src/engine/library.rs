@@ -69,7 +69,9 @@ pub fn start(config: Config) -> Result<(), CallError> {
             *stage = Stage::Running(launch(config)?);
             Ok(())
         }
-        Stage::Running(_) => Err(CallError::state("the library is running already; shut it down first")),
+        Stage::Running(_) => Err(CallError::state(
+            "the library is running already: configure it before the first socket is created, or shut it down first",
+        )),
         Stage::Stopping(_) => Err(shutting_down()),
     }
 }

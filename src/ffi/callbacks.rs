@@ -122,7 +122,7 @@ pub unsafe extern "C" fn fw_socket_on_incomplete_frame(
     })
 }
 
-/// Sets the callback that can change the upgrade request.
+/// Sets the callback that can change the upgrade request, for example to set a new token.
 ///
 /// Runs before every attempt: also for a reconnect, after a redirect, and after the fallback from
 /// HTTP/2 to HTTP/1.1. The connection waits until it has returned, while the connect timeout runs.

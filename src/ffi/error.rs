@@ -28,7 +28,7 @@ pub enum fw_error_kind {
     FW_ERROR_KIND_TIMED_OUT = 5,
     /// Certificate, version, cipher suite or alert.
     FW_ERROR_KIND_TLS = 6,
-    /// The server refused the upgrade request: see http_status.
+    /// The server refused the upgrade request: see http_status, which is 0 if the response is not HTTP.
     FW_ERROR_KIND_HTTP = 7,
     /// A proxy refused or failed.
     FW_ERROR_KIND_PROXY = 8,

@@ -90,7 +90,7 @@ pub struct fw_message {
     /// Reserved for later versions; 0.
     pub reserved: u32,
     /// If not 0 (the default): replaces the waiting message with the same key in the same lane, in
-    /// its place.
+    /// its place (latest value wins).
     pub key: u64,
     /// If not 0 (the default): reported in the event sent, with the outcome.
     pub tag: u64,

@@ -26,8 +26,8 @@ use super::text::string;
 ///
 /// \param socket The socket, closed.
 /// \param url NUL-terminated http, https, socks5, socks5h or socks URL, such as
-///   "http://user:password@host:3128", copied; NULL (the default) for the environment, "" for no
-///   proxy.
+///   "http://user:password@host:3128", copied; without a scheme it is http, without a port 80, 443 or
+///   1080. NULL (the default) for the environment, "" for no proxy.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (not UTF-8); INVALID_URL; NOT_SUPPORTED (https in
 ///   a build without TLS); INVALID_STATE (not closed).
 #[unsafe(no_mangle)]

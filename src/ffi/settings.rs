@@ -211,7 +211,7 @@ pub extern "C" fn fw_socket_set_max_message_size(socket: fw_socket, bytes: usize
     guard(|| socket.get()?.set_max_message_size(bytes))
 }
 
-/// Enables keepalive pings.
+/// Enables keepalive pings (a heartbeat).
 ///
 /// They also measure fw_socket_latency_us. The worker thread sends them; no thread is started.
 /// Without them only TCP detects a dead peer, within 20 to 30 seconds.

@@ -67,7 +67,8 @@ pub unsafe extern "C" fn fw_tls_create(out: *mut fw_tls) -> fw_result {
 /// makes them. May be called several times.
 ///
 /// \param tls The settings.
-/// \param pem One or more certificates in PEM format, no NUL needed; copied.
+/// \param pem One or more certificates in PEM format: the content of a file, not its path. No NUL
+///   needed; copied.
 /// \param len Size of pem in bytes.
 /// \returns OK; INVALID_HANDLE; INVALID_ARGUMENT (NULL, or no usable certificate; then none is
 ///   added).

@@ -195,6 +195,9 @@ impl fmt::Display for HeaderError {
                 "the header value has the byte 0x{byte:02x} at {at}: only visible ASCII, spaces and tabs are sent"
             ),
             HeaderError::ValueSpace => f.write_str("the header value begins or ends with a space or a tab"),
+            HeaderError::Owned(name) if name.eq_ignore_ascii_case("Sec-WebSocket-Protocol") => {
+                write!(f, "the header {name} belongs to the WebSocket handshake; offer a subprotocol instead")
+            }
             HeaderError::Owned(name) => write!(f, "the header {name} belongs to the WebSocket handshake"),
             HeaderError::TooMany => write!(f, "more than {} header fields", limits::MAX_REQUEST_HEADERS),
             HeaderError::TooLarge => {
@@ -327,6 +330,12 @@ mod tests {
         for (user, password) in [("a:b", "c"), ("a\n", "c"), ("a", "\0")] {
             assert_eq!(check_credentials(user, password), Err(HeaderError::Credentials));
         }
+    }
+
+    #[test]
+    fn refused_subprotocol_header_names_the_alternative() {
+        let message = check_may_change("sec-websocket-protocol").unwrap_err().to_string();
+        assert!(message.contains("offer a subprotocol"), "{message}");
     }
 
     #[test]

@@ -136,11 +136,17 @@ impl fmt::Display for Url {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            UrlError::Empty => f.write_str("the URL is empty; it looks like wss://host:port/path"),
+            UrlError::Empty => f.write_str("the URL is empty; write it as wss://host:port/path"),
             UrlError::TooLong => write!(f, "the URL is longer than {} bytes", limits::MAX_URL),
+            UrlError::ForbiddenByte { byte: b' ', at } => {
+                write!(
+                    f,
+                    "the URL has a space at byte {at}: write %20 in a path or query, and none elsewhere"
+                )
+            }
             UrlError::ForbiddenByte { byte, at } => write!(
                 f,
-                "the URL has the character 0x{byte:02x} at byte {at}: spaces, tabs, line breaks, control \
+                "the URL has the character 0x{byte:02x} at byte {at}: tabs, line breaks, control \
                  characters and backslashes must be percent-encoded"
             ),
             UrlError::NonAscii { at } => write!(
@@ -148,7 +154,9 @@ impl fmt::Display for UrlError {
                 "the URL has a non-ASCII character at byte {at}: write the host as punycode (xn--…) and \
                  percent-encode the rest"
             ),
-            UrlError::NoScheme => f.write_str("the URL has no scheme; it looks like wss://host:port/path"),
+            UrlError::NoScheme => {
+                f.write_str("the URL has no scheme; write it as wss://host:port/path, or ws:// without TLS")
+            }
             UrlError::UnknownScheme(scheme) => {
                 write!(f, "the URL's scheme is \"{}\"; use ws, wss, http or https", scheme.escape_debug())
             }
@@ -158,7 +166,7 @@ impl fmt::Display for UrlError {
             UrlError::PercentEscape { at } => {
                 write!(f, "the URL has a '%' at byte {at} without two hexadecimal digits; a plain '%' is %25")
             }
-            UrlError::EmptyHost => f.write_str("the URL has no host; it looks like wss://host:port/path"),
+            UrlError::EmptyHost => f.write_str("the URL has no host; write it as wss://host:port/path"),
             UrlError::Host(host) => write!(
                 f,
                 "the host \"{}\" is not a valid name: letters, digits, '-' and '_' in parts of at most 63 with dots \

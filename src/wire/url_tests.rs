@@ -109,6 +109,19 @@ fn invalid_urls_are_rejected_with_reason() {
 }
 
 #[test]
+fn messages_say_what_to_write() {
+    for (text, parts) in [
+        ("", ["is empty", "wss://host:port/path"]),
+        ("localhost:9001", ["no scheme", "ws:// without TLS"]),
+        ("ws://h/a b", ["a space at byte 8", "%20"]),
+        ("ws://h/\n", ["0x0a at byte 7", "line breaks"]),
+    ] {
+        let message = Url::parse(text).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| message.contains(part)), "{text:?}: {message}");
+    }
+}
+
+#[test]
 fn bytes_that_could_break_request_head_are_rejected() {
     for byte in 0..=255u8 {
         let Ok(text) = String::from_utf8(b"ws://h/a".iter().copied().chain([byte]).collect()) else {

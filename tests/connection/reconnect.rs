@@ -78,7 +78,12 @@ fn sends_are_refused_while_reconnecting() {
     assert_eq!(client.next(), Seen::Open);
     reconnecting(&client);
     assert_eq!((client.state(), client.buffered_amount()), (State::Connecting, 0));
-    assert_eq!(client.send_text("where to?").unwrap_err().code, Code::InvalidState);
+    let refused = client.send_text("where to?").unwrap_err();
+    assert_eq!(refused.code, Code::InvalidState);
+    assert!(
+        refused.message.contains("still connecting") && refused.message.contains("queue_sends"),
+        "{refused}"
+    );
     assert_eq!(client.open().unwrap_err().code, Code::InvalidState);
     assert_eq!(client.set_reconnect(None).unwrap_err().code, Code::InvalidState);
     client.close(1000, "").unwrap();

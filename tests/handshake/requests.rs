@@ -229,6 +229,15 @@ fn invalid_extension_offer_is_omitted_and_logged() {
 }
 
 #[test]
+fn bearer_token_with_its_scheme_is_refused_with_the_reason() {
+    let client = Client::new("ws://127.0.0.1:1/");
+    let refused = client.set_bearer_auth("Bearer abc").unwrap_err();
+    assert_eq!(refused.code, Code::InvalidArgument);
+    assert!(refused.message.contains("without the word \"Bearer\""), "{refused}");
+    assert!(client.set_bearer_auth("abc").is_ok());
+}
+
+#[test]
 fn subprotocols_have_the_limits_of_headers() {
     let client = Client::new("ws://127.0.0.1:9/");
     let half = "a".repeat(framewire::internals::limits::MAX_REQUEST_HEADER_BYTES / 2);

@@ -237,12 +237,15 @@ fn sends_before_open_and_after_close_are_refused() {
         assert_eq!(client.send_binary_segment(segment).unwrap_err().code, Code::InvalidState);
         assert_eq!(client.ping(b"").unwrap_err().code, Code::InvalidState);
     };
+    let reason = |client: &Client| client.send_text("x").unwrap_err().message;
     refused(&client);
+    assert!(reason(&client).ends_with("it is closed; open it, and send after the event open"));
     client.open().unwrap();
     assert_eq!(client.next(), Seen::Open);
     client.send_text("once").unwrap();
     client.close(1000, "").unwrap();
     refused(&client);
+    assert!(reason(&client).contains("opened again"));
     assert_eq!(client.until_end(), [Seen::Text("once".into()), Seen::Closed(1000, String::new())]);
     refused(&client);
 }

@@ -2,6 +2,7 @@
 
 use framewire::{CallError, EventKind, EventType, Socket};
 
+use crate::errors::LastError;
 use crate::gdextension::{GodotError, Preset, TlsOptionsArgument};
 use crate::members::methods;
 use crate::polling;
@@ -71,6 +72,8 @@ fn get_capabilities() -> i64 {
 impl FramewireSocket {
     pub fn connect_to_url(&self, url: String, options: TlsOptionsArgument) -> GodotError {
         if self.state().connection.state != CLOSED {
+            let why = "the socket is connecting, open or closing already".to_owned();
+            self.state().connection.last_error = LastError::Call(why);
             return GodotError::ERR_ALREADY_IN_USE;
         }
         let started = self.start(&url, &options);

@@ -18,6 +18,22 @@ pub fn code(error: &CallError) -> GodotError {
     }
 }
 
+/// Functions of the C API that messages name, and the properties of this class for the same.
+const NAMES: [(&str, &str); 3] = [
+    ("fw_tls_add_ca_pem", "tls_ca_pem"),
+    ("fw_tls_add_pin_sha256", "tls_pins"),
+    ("fw_tls_set_client_cert_pem", "tls_client_cert_pem and tls_client_key_pem"),
+];
+
+/// Lets a message name properties of Godot instead of C functions.
+pub fn name_properties(message: &mut String) {
+    for (function, property) in NAMES {
+        if message.contains(function) {
+            *message = message.replace(function, property);
+        }
+    }
+}
+
 /// The last error of a connection or of a call, for `get_last_error()`.
 #[derive(Default)]
 pub enum LastError {

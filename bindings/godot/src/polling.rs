@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use framewire::{CallError, EventKind, Outcome, Request};
 
+use crate::errors;
 use crate::events::{Begin, Next, Unconnected, Wanted};
 use crate::gdextension::{
     Dictionary, GodotError, Name, Reference, Variant, VariantType, emit_by_id, has_connections_by_id, warning,
@@ -281,7 +282,8 @@ impl Poll<'_> {
             EventKind::Pong(payload) => {
                 self.emit(&PONG_RECEIVED, &[Variant::new(payload.as_slice())]);
             }
-            EventKind::Reconnecting { error, attempt, delay_ms } => {
+            EventKind::Reconnecting { mut error, attempt, delay_ms } => {
+                errors::name_properties(&mut error.message);
                 self.socket.state().set_reconnecting(&error);
                 let delay = f64::from(delay_ms) / 1000.0;
                 let reason = Variant::new(error.message.as_str());
@@ -292,7 +294,8 @@ impl Poll<'_> {
                 self.socket.state().set_closed(code, &reason);
                 self.emit_closed(code, &reason);
             }
-            EventKind::Error(error) => {
+            EventKind::Error(mut error) => {
+                errors::name_properties(&mut error.message);
                 self.socket.state().set_failed(&error);
                 let phase = Variant::new(error.phase.name());
                 let status = Variant::new(i64::from(error.http_status));

@@ -194,10 +194,12 @@ impl FramewireSocket {
     pub fn report(&self, call: &str, result: Result<(), CallError>) -> GodotError {
         let Err(error) = result else { return GodotError::OK };
         let code = errors::code(&error);
-        self.state().connection.last_error = LastError::Call(error.message.to_string());
+        let mut message = error.message.into_owned();
+        errors::name_properties(&mut message);
+        self.state().connection.last_error = LastError::Call(message.clone());
         // A full send queue and a closed connection are normal at run time: not printed.
         if code != GodotError::ERR_OUT_OF_MEMORY && code != GodotError::FAILED {
-            gdextension::error(&format!("FramewireSocket.{call}: {error}"));
+            gdextension::error(&format!("FramewireSocket.{call}: {message}"));
         }
         code
     }
@@ -220,7 +222,9 @@ impl State {
     pub fn with_socket(&self, call: impl FnOnce(&Socket) -> Result<(), CallError>) -> Result<(), CallError> {
         match &self.connection.socket {
             Some(socket) => call(socket),
-            None => Err(CallError::state("the socket is not open")),
+            None => Err(CallError::state(
+                "the socket is not open: call connect_to_url(), and send after the signal opened",
+            )),
         }
     }
 

@@ -301,6 +301,13 @@ func test_ping_payload_is_limited() -> bool:
 	return true
 
 
+func test_connecting_twice_is_an_error_with_a_message() -> bool:
+	var socket := await open_socket()
+	equal(socket.connect_to_url(ws + "/"), ERR_ALREADY_IN_USE, "connect_to_url")
+	check("open or closing already" in str(socket.get_last_error()), "no message")
+	return true
+
+
 func test_stats_count_messages_and_frames() -> bool:
 	var socket := await open_socket()
 	socket.max_fragment_size = 100

@@ -53,6 +53,7 @@ func test_unknown_authority_is_rejected() -> bool:
 	equal(await outcome(socket), "tls", "outcome")
 	equal(socket.get_last_error().kind, "tls", "kind")
 	check(not socket.get_last_error().retriable, "retriable")
+	check("add it with tls_ca_pem" in socket.get_last_error().message, socket.get_last_error().message)
 	return true
 
 

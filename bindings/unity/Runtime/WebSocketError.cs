@@ -116,7 +116,7 @@ namespace Framewire
             HttpStatus = error->http_status;
             TlsAlert = error->tls_alert;
             Retriable = error->retriable != 0;
-            Message = message;
+            Message = FramewireLibrary.NameMembers(message);
         }
 
         /// <summary>Returns the kind, the phase and the message.</summary>

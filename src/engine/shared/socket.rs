@@ -403,7 +403,7 @@ impl Shared {
         match self.state() {
             State::Open => Ok(()),
             State::Connecting if to_worker.queues_while_connecting => Ok(()),
-            _ => Err(CallError::state("the socket is not open")),
+            state => Err(not_open(state)),
         }
     }
 
@@ -623,4 +623,19 @@ impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Socket({:#x}, {:?})", self.0.id, self.0.state())
     }
+}
+
+/// Returns why a message cannot be sent in a state, and when it can.
+#[cold]
+fn not_open(state: State) -> CallError {
+    CallError::state(match state {
+        State::Connecting => {
+            "the socket is not open: it is still connecting; send after the event open, or queue messages with \
+             queue_sends of the reconnect policy"
+        }
+        State::Closing => {
+            "the socket is not open: it is closing; nothing can be sent until it is opened again"
+        }
+        _ => "the socket is not open: it is closed; open it, and send after the event open",
+    })
 }

@@ -82,8 +82,8 @@ fn by_webpki(error: &webpki::Error, names: Option<&Names>) -> String {
     let reason = match error {
         Bad::CaUsedAsEndEntity => {
             return format!(
-                "the server uses a CA certificate{} (basicConstraints CA:TRUE); if it is yours, add this certificate \
-                 with fw_tls_add_ca_pem, or use one on the server that the CA issued",
+                "the server uses a CA certificate{} (basicConstraints CA:TRUE), as self-signed ones often are; \
+                 if it is yours, add this certificate with fw_tls_add_ca_pem, or use one on the server that the CA issued",
                 names.map(|names| format!(" \"{}\"", names.subject)).unwrap_or_default(),
             );
         }
@@ -128,7 +128,11 @@ fn wrong_name(expected: &ServerName<'_>, presented: &[String]) -> String {
              subjectAltName={kind}:{host})"
         );
     }
-    format!("the certificate is not for \"{host}\" but for {}", listed(presented))
+    format!(
+        "the certificate is not for \"{host}\" but for {}; connect with a name that it has, or add this one to its \
+         subjectAltName",
+        listed(presented)
+    )
 }
 
 /// Formats the names in a certificate, which rustls presents as `DnsName("a.b")`, `IpAddress(1.2.3.4)`.

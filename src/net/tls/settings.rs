@@ -200,7 +200,11 @@ fn certificates(pem: &[u8], whose: &str) -> Result<Vec<CertificateDer<'static>>,
 
 fn pem_error(whose: &str, label: &str, error: &pem::Error) -> CallError {
     CallError::argument(match error {
-        pem::Error::NoItemsFound => format!("{whose}: no \"-----BEGIN {label}-----\" section in the PEM"),
+        pem::Error::NoItemsFound => {
+            format!(
+                "{whose}: no \"-----BEGIN {label}-----\" section in the PEM; pass the content of a PEM file, not its path"
+            )
+        }
         pem::Error::MissingSectionEnd { .. } => {
             format!("{whose}: the PEM is damaged: a section has no \"-----END\" line")
         }

@@ -4,6 +4,7 @@
 //! capture), one per line, and exits at the end of its standard input, so it never outlives the test that started it.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::ExitCode;
 
 use framewire_captures::{Options, Replay, read_file};
@@ -35,6 +36,12 @@ fn main() -> ExitCode {
     {
         eprintln!("{file}: {error}");
         return ExitCode::FAILURE;
+    }
+    for (option, port) in [("--ws-port", ws_port), ("--wss-port", wss_port)] {
+        if let Err(error) = TcpListener::bind((LOOPBACK, port)) {
+            eprintln!("port {port}: {error}; choose another one with {option}");
+            return ExitCode::FAILURE;
+        }
     }
     let plain = EchoServer::start_at(LOOPBACK, ws_port, None);
     let secure =

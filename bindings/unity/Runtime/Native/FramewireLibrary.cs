@@ -75,10 +75,19 @@ namespace Framewire.Native
             }
         }
 
+        /// <summary>Lets a message name members of this binding instead of functions of the C API.</summary>
+        internal static string NameMembers(string message)
+        {
+            return message
+                .Replace("fw_tls_add_ca_pem", "TlsSettings.AddCertificateAuthority")
+                .Replace("fw_tls_add_pin_sha256", "TlsSettings.AddPin")
+                .Replace("fw_tls_set_client_cert_pem", "TlsSettings.SetClientCertificate");
+        }
+
         /// <summary>Creates the exception for a result, with the error message of the library.</summary>
         internal static Exception Failure(fw_result result)
         {
-            string message = LastError();
+            string message = NameMembers(LastError());
             switch (result)
             {
                 case fw_result.FW_RESULT_INVALID_ARGUMENT:

@@ -26,6 +26,10 @@ namespace Framewire.Native
         internal static DllNotFoundException On(Exception cause)
         {
             string message = Describe(System(), RuntimeInformation.ProcessArchitecture.ToString());
+#if !UNITY_5_3_OR_NEWER
+            message += " Without Unity, put the library where the system finds it: beside the program on Windows, else in a "
+                + "folder of LD_LIBRARY_PATH (DYLD_LIBRARY_PATH on macOS).";
+#endif
             return new DllNotFoundException(message + " The system reports: " + cause.Message, cause);
         }
 

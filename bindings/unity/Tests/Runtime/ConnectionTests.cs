@@ -458,6 +458,7 @@ namespace Framewire.Tests
                 socket.WaitForEnd();
                 Assert.AreEqual("error Tls", socket.Log());
                 Assert.AreEqual(WebSocketPhase.Tls, socket.Socket.LastError.Phase);
+                Assert.IsTrue(socket.Socket.LastError.Message.Contains("add it with TlsSettings.AddCertificateAuthority"));
             }
             using (var tls = new TlsSettings())
             {

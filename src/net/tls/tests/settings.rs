@@ -28,6 +28,7 @@ fn unusable_pem_is_rejected_at_once() {
     let player = self_signed(params("player", &[]));
     let (cert, key) = (player.pem.clone(), player.key.serialize_pem());
     refused(settings.add_ca_pem(b""), "no \"-----BEGIN CERTIFICATE-----\" section");
+    refused(settings.add_ca_pem(b"certs/ca.pem"), "not its path");
     refused(settings.add_ca_pem(b"\xff\x00 no pem"), "no \"-----BEGIN CERTIFICATE-----\" section");
     refused(settings.add_ca_pem(key.as_bytes()), "no \"-----BEGIN CERTIFICATE-----\" section");
     refused(settings.add_ca_pem(&cert.as_bytes()[..cert.len() - 30]), "damaged");

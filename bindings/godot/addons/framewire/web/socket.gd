@@ -143,7 +143,7 @@ const _MAX_CLOSE_REASON := 123
 const _NORMAL := 1000
 const _NO_CODE := 1005
 const _NO_HANDSHAKE := 1006
-const _NOT_OPEN := "the socket is not open"
+const _NOT_OPEN := "the socket is not open: call connect_to_url(), and send after the signal opened"
 const _QUEUE_IS_FULL := "the send queue is at its limit; nothing was queued"
 const _NO_AUTHORIZATION := "a browser sends no Authorization header of a page; pass a token in the URL, in a subprotocol or in the first message"
 const _DEVELOPER_TOOLS := "a browser does not say why; its developer tools may"
@@ -224,6 +224,7 @@ func _notification(what: int) -> void:
 ## [param tls_client_options] must not have certificates: a browser verifies certificates itself.
 func connect_to_url(url: String, tls_client_options: Object = null) -> Error:
 	if _state != STATE_CLOSED:
+		_last_error = {"kind": "call", "phase": "", "message": "the socket is connecting, open or closing already"}
 		return ERR_ALREADY_IN_USE
 	if _Url.has_credentials(url):
 		return _report("connect_to_url", ERR_UNAVAILABLE, "the URL has credentials: " + _NO_AUTHORIZATION)
