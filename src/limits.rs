@@ -85,8 +85,8 @@ pub const MAX_EXTENSIONS: usize = 8;
 
 /// The limit for cookies of a socket; RFC 6265 section 6.1 requires 50 per host.
 pub const MAX_COOKIES: usize = 64;
-/// The limit for names and values of all cookies: together with other fields below what common servers
-/// accept.
+/// The limit for names, values, domains and paths of all cookies: together with other fields below what common
+/// servers accept.
 pub const MAX_COOKIE_BYTES: usize = 16 << 10;
 
 /// The limit for header fields that the caller adds to the request; common servers accept about 100.

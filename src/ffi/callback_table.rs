@@ -267,8 +267,10 @@ impl HandlerOf<Socket> for Table {
 #[cfg(test)]
 mod tests {
     use std::ptr::without_provenance_mut;
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
+    use crate::error::Code;
 
     #[test]
     fn each_function_has_its_own_user_data() {
@@ -282,5 +284,34 @@ mod tests {
         table.user_data.set(Name::closed, number(4));
         let of = |name| table.user_data(name).addr();
         assert_eq!([Name::open, Name::text, Name::closed, Name::error, Name::sent].map(of), [1, 1, 4, 1, 3]);
+    }
+
+    static RELEASED: AtomicUsize = AtomicUsize::new(0);
+
+    unsafe extern "C" fn released(_user_data: *mut c_void) {
+        RELEASED.fetch_add(1, Ordering::SeqCst);
+    }
+
+    #[test]
+    fn released_is_called_once_for_a_set_that_was_accepted() {
+        let socket = Socket::create("ws://127.0.0.1:1/").unwrap();
+        let set = || set_all(&socket, Functions::default(), std::ptr::null_mut(), Some(released));
+        let count = || RELEASED.load(Ordering::SeqCst);
+        set().unwrap();
+        assert_eq!(count(), 0);
+        set().unwrap();
+        assert_eq!(count(), 1, "the first one was replaced");
+        let finalized = Arc::new(AtomicUsize::new(0));
+        let own = finalized.clone();
+        let finalizer = move || own.store(1 + RELEASED.load(Ordering::SeqCst), Ordering::SeqCst);
+        socket.set_finalizer(Some(Box::new(finalizer))).unwrap();
+        // Another thread has found the socket before it is destroyed.
+        socket.destroy().unwrap();
+        assert_eq!(set().map_err(|error| error.code), Err(Code::InvalidHandle));
+        while finalized.load(Ordering::SeqCst) == 0 {
+            crate::poll(0, 0);
+            std::thread::yield_now();
+        }
+        assert_eq!((count(), finalized.load(Ordering::SeqCst)), (2, 1 + 2), "released, then finalized");
     }
 }

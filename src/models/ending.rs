@@ -154,3 +154,42 @@ fn socket_destroyed_during_shutdown_is_finalized_and_freed() {
         assert!(ready_list::idle());
     });
 }
+
+/// One that is accepted runs; nothing is left in the socket, which handles may keep.
+#[test]
+fn finalizer_and_callbacks_set_during_destruction_are_used_or_refused() {
+    check(|| {
+        let harness = Arc::new(Harness::new(1000));
+        let socket = harness.socket(0);
+        let (finalized, captured) = (Arc::new(AtomicUsize::new(0)), Arc::new(()));
+        let worker = {
+            let harness = harness.clone();
+            thread::spawn(move || work(&harness))
+        };
+        let setter = {
+            let (handle, finalized) = (crate::Socket(socket.clone()), finalized.clone());
+            thread::spawn(move || {
+                let finalizer = move || {
+                    finalized.fetch_add(1, Ordering::SeqCst);
+                };
+                handle.set_finalizer(Some(Box::new(finalizer))).is_ok()
+            })
+        };
+        let other_setter = {
+            let (handle, captured) = (crate::Socket(socket.clone()), captured.clone());
+            thread::spawn(move || {
+                let closed = move |_: &crate::Socket, _: u16, _: &str| drop(captured.clone());
+                drop(handle.on_closed(Some(Arc::new(closed))));
+            })
+        };
+        library::destroy(&socket, DestroyMode::Discard);
+        harness.inbox.stop(Instant::now());
+        worker.join().unwrap();
+        delivery::poll(&harness.ready_list, 0, 0);
+        let is_accepted = setter.join().unwrap();
+        other_setter.join().unwrap();
+        assert_eq!(finalized.load(Ordering::SeqCst), usize::from(is_accepted));
+        assert_eq!(Arc::strong_count(&captured), 1, "a callback is still there");
+        assert!(ready_list::idle());
+    });
+}

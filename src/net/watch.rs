@@ -81,16 +81,20 @@ mod netlink {
 
         /// Returns whether something has changed, and whether no notification was lost.
         fn read_notifications(&mut self) -> (bool, bool) {
-            let (mut buffer, mut has_changed) = ([0; BUFFER], false);
+            let (mut buffer, mut has_changed, mut is_complete) = ([0; BUFFER], false, true);
             loop {
                 match (&self.socket).read(&mut buffer) {
-                    Ok(0) => return (has_changed, true),
+                    Ok(0) => return (has_changed, is_complete),
                     Ok(len) => messages::for_each(&buffer[..len], |message| {
                         has_changed |= self.apply(message);
                     }),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return (has_changed, true),
-                    // Notifications were lost (ENOBUFS).
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        return (has_changed, is_complete);
+                    }
+                    // Notifications were lost, those that are queued were not. A dump needs their room, and its
+                    // end must be read before the next one.
+                    Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => is_complete = false,
                     Err(_) => return (has_changed, false),
                 }
             }
@@ -121,6 +125,46 @@ mod netlink {
             })
         }?;
         Ok(address)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use mio::Poll;
+
+        use super::*;
+
+        fn watch(poll: &Poll) -> Watch {
+            let mut watch = Watch::new(poll.registry(), Token(0)).unwrap();
+            // What has changed since the dump.
+            while watch.read() {}
+            watch
+        }
+
+        /// Fills the receive buffer of the socket: each request is confirmed, and nobody reads that.
+        fn lose_notifications(watch: &Watch) {
+            const NOTHING: u16 = libc::NLMSG_NOOP as u16;
+            let mut request = messages::dump_request(NOTHING);
+            let flags = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
+            request[6..8].copy_from_slice(&flags.to_ne_bytes());
+            watch.socket.set_recv_buffer_size(1).unwrap();
+            for _ in 0..1000 {
+                let _ = watch.socket.send(&request);
+            }
+        }
+
+        #[test]
+        fn lost_notifications_are_a_change_and_the_state_is_read_again() {
+            let poll = Poll::new().unwrap();
+            let mut watch = watch(&poll);
+            let before = watch.known.clone();
+            // Its removal was not heard of, nor the addition of the others.
+            watch.known = BTreeSet::from([Box::from(*b"a gone")]);
+            assert!(!watch.read(), "nothing was lost yet");
+            lose_notifications(&watch);
+            assert!(watch.read());
+            assert_eq!(watch.known, before);
+            assert!(!watch.read(), "it is reported once");
+        }
     }
 }
 

@@ -434,4 +434,31 @@ mod tests {
         let header = sent("ws://h/", &lines, "ws://h/");
         assert!((10_000..=limits::MAX_COOKIE_BYTES + 200).contains(&header.len()), "{}", header.len());
     }
+
+    #[test]
+    fn paths_count_towards_the_limit() {
+        let mut jar = CookieJar::default();
+        let long = "x".repeat(limits::MAX_COOKIE_BYTES / 4);
+        let lines: Vec<String> =
+            (0..limits::MAX_COOKIES).map(|n| format!("n{n}=; Path=/{n}{long}")).collect();
+        jar.take(&url("ws://h/"), lines.iter().map(String::as_str), now());
+        let names: Vec<&str> = jar.cookies.iter().map(|cookie| &*cookie.name).collect();
+        assert_eq!(names, ["n61", "n62", "n63"]);
+    }
+
+    #[test]
+    fn path_that_is_not_ascii_covers_no_request() {
+        // Of invalid UTF-8, U+FFFD is left. URLs contain ASCII only.
+        for path in ["/\u{e9}", "/caf\u{e9}", "/caf\u{e9}/", "/caf\u{fffd}", "/\u{1f36a}"] {
+            let lines = [&*format!("x=1; Path={path}"), "x=2; Path=/caf", "x=3; Path=/"];
+            for to in
+                ["ws://h/", "ws://h/c", "ws://h/caf", "ws://h/caf/", "ws://h/caf%C3%A9/", "ws://h/caf%E9"]
+            {
+                let sent = sent("ws://h/", &lines, to);
+                assert!(["x=2; x=3", "x=3"].contains(&&*sent), "{path} {to}: {sent}");
+            }
+        }
+        // An invalid one does not replace the default path of a valid one.
+        assert_eq!(sent("ws://h/a/b", &["x=1; Path=\u{e9}"], "ws://h/a/c"), "x=1");
+    }
 }

@@ -15,7 +15,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use common::{Client, Seen, exclusive, wait_until};
-use framewire::{Code, Dispatch, ErrorKind, EventKind, EventType, Phase, Socket, State, poll, pool_stats};
+use framewire::{
+    Callbacks, Code, Dispatch, ErrorKind, EventKind, EventType, OnClosed, Phase, Socket, State, poll,
+    pool_stats,
+};
 use framewire_servers::{EchoServer, Scripted};
 
 /// A server that upgrades and then only reads.
@@ -564,6 +567,108 @@ fn callbacks_are_dropped_before_the_finalizer_runs() {
         socket.destroy().unwrap();
         poll_until("the finalizer", || seen.load(Ordering::SeqCst) != 0);
         assert_eq!(seen.load(Ordering::SeqCst), 1, "{dispatch:?}: a callback is still there");
+    }
+}
+
+/// Sets callbacks and a finalizer of a destroyed socket, also when it is dropped.
+struct Attempts {
+    socket: Socket,
+    /// How often all of them were refused.
+    refused: Arc<AtomicUsize>,
+    /// Counts the closures that exist.
+    closures: Arc<()>,
+}
+
+impl Attempts {
+    fn new(socket: &Socket) -> Self {
+        Self { socket: socket.clone(), refused: Arc::default(), closures: Arc::default() }
+    }
+
+    fn try_all(&self) {
+        let own = self.closures.clone();
+        let finalizer = self.socket.set_finalizer(Some(Box::new(move || {
+            panic!("a refused finalizer runs: {own:?}");
+        })));
+        let own = self.closures.clone();
+        let closed: Arc<OnClosed> = Arc::new(move |_, _, _| {
+            panic!("a refused callback runs: {own:?}");
+        });
+        let callback = self.socket.on_closed(Some(closed.clone()));
+        let callbacks = Callbacks { closed: Some(closed), ..Callbacks::default() };
+        let all = self.socket.set_callbacks(callbacks);
+        let removed = self.socket.set_finalizer(None);
+        for result in [finalizer, callback, all, removed] {
+            assert_eq!(result.unwrap_err().code, Code::InvalidHandle);
+        }
+        assert_eq!(Arc::strong_count(&self.closures), 1, "a refused closure is kept");
+        self.refused.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Attempts {
+    fn drop(&mut self) {
+        self.try_all();
+    }
+}
+
+/// In the callback that has destroyed it, while its callbacks are dropped, and in its finalizer.
+#[test]
+fn destroyed_socket_accepts_neither_callbacks_nor_finalizer() {
+    let _exclusive = exclusive();
+    for dispatch in [Dispatch::Poll, Dispatch::Worker] {
+        let server = Scripted::start(|mut peer| {
+            peer.accept_upgrade();
+            peer.send(b"\x81\x02ok");
+            peer.wait_for_end();
+        });
+        let socket = Socket::create(&server.url()).unwrap();
+        socket.set_dispatch(dispatch).unwrap();
+        let attempts = Attempts::new(&socket);
+        let refused = attempts.refused.clone();
+        let in_callback = move |socket: &Socket, _: &str| {
+            socket.destroy().unwrap();
+            attempts.try_all();
+        };
+        socket.on_text(Some(Arc::new(in_callback))).unwrap();
+        let (order, attempts) = (Arc::new(Mutex::new(Vec::new())), Attempts::new(&socket));
+        let (finalized, earlier) = (order.clone(), refused.clone());
+        socket
+            .set_finalizer(Some(Box::new(move || {
+                attempts.try_all();
+                finalized.lock().unwrap().push(earlier.load(Ordering::SeqCst));
+            })))
+            .unwrap();
+        socket.open().unwrap();
+        poll_until("the finalizer", || !order.lock().unwrap().is_empty());
+        drop(server);
+        poll(0, 0);
+        // After the attempts of the callback and of its end.
+        assert_eq!(*order.lock().unwrap(), [2], "{dispatch:?}");
+        assert_eq!(refused.load(Ordering::SeqCst), 2);
+    }
+}
+
+#[test]
+fn finalizer_runs_after_a_panic_while_callbacks_are_dropped() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+    let _exclusive = exclusive();
+    for dispatch in [Dispatch::Poll, Dispatch::Worker] {
+        let socket = Socket::create("ws://127.0.0.1:1/").unwrap();
+        socket.set_dispatch(dispatch).unwrap();
+        let (panics, finalized) = (Panics, Arc::new(AtomicUsize::new(0)));
+        socket.on_open(Some(Arc::new(move |_| _ = &panics))).unwrap();
+        let own = finalized.clone();
+        let finalizer = move || {
+            own.fetch_add(1, Ordering::SeqCst);
+        };
+        socket.set_finalizer(Some(Box::new(finalizer))).unwrap();
+        socket.destroy().unwrap();
+        poll_until("the finalizer", || finalized.load(Ordering::SeqCst) == 1);
     }
 }
 

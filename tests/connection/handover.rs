@@ -5,15 +5,19 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+#[cfg(feature = "http2")]
+use std::io::Read as _;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{Client, Seen, TIMEOUT, exclusive, wait_until};
-use framewire::{ErrorKind, Reconnect, State, network_changed, resume, suspend};
+use framewire::{
+    Dispatch, Error, ErrorKind, Reconnect, Socket, State, network_changed, resume, suspend, wait,
+};
 #[cfg(feature = "http2")]
 use framewire_servers::{Behaviour, Http2Server};
 use framewire_servers::{EchoServer, Scripted};
@@ -44,6 +48,71 @@ fn signal() -> (Sender<()>, impl Fn() + Send + Sync) {
     (send, move || {
         let _ = receive.lock().unwrap().recv_timeout(TIMEOUT);
     })
+}
+
+/// A socket whose callback stops the worker, which is one by default, so that it finds at once what happens meanwhile.
+struct Brake {
+    stream: TcpStream,
+    entered: Receiver<()>,
+    release: Sender<()>,
+    _client: Client,
+    _server: Scripted,
+}
+
+impl Brake {
+    fn new() -> Self {
+        let (open, opened) = channel();
+        let server = Scripted::start(move |mut peer| {
+            peer.accept_upgrade();
+            open.send(peer.stream().try_clone().unwrap()).unwrap();
+            // It is probed as the others.
+            while let Some(frame) = peer.read_frame().filter(|frame| frame.opcode == 9) {
+                peer.send_frame(0x8A, &frame.payload);
+            }
+        });
+        let ((enter, entered), (release, wait)) = (channel(), signal());
+        let client = Client::new(&server.url());
+        client.set_dispatch(Dispatch::Worker).unwrap();
+        let stop = move |_: &Socket, _: &str| {
+            enter.send(()).unwrap();
+            wait();
+        };
+        client.on_text(Some(Arc::new(stop))).unwrap();
+        client.open().unwrap();
+        let stream = opened.recv_timeout(TIMEOUT).unwrap();
+        Self { stream, entered, release, _client: client, _server: server }
+    }
+
+    /// Sends the message whose callback stops the worker, and waits until it has arrived.
+    fn push(&self) {
+        (&self.stream).write_all(&[0x81, 1, b'x']).unwrap();
+        wait_for_arrival(&self.stream);
+    }
+
+    /// Waits until the worker has stopped.
+    fn wait(&self) {
+        self.entered.recv_timeout(TIMEOUT).unwrap();
+    }
+
+    fn release(&self) {
+        self.release.send(()).unwrap();
+    }
+}
+
+/// Waits until the peer's system has received what was written.
+fn wait_for_arrival(stream: &TcpStream) {
+    if cfg!(target_os = "linux") {
+        let port = |address: SocketAddr| format!(":{:04X}", address.port());
+        let (local, remote) = (port(stream.local_addr().unwrap()), port(stream.peer_addr().unwrap()));
+        wait_until("the acknowledgement", || {
+            let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+            table.lines().any(|line| {
+                let fields: Vec<&str> = line.split_whitespace().take(5).collect();
+                let [_, from, to, _, queues] = fields[..] else { return false };
+                from.ends_with(&local) && to.ends_with(&remote) && queues.starts_with("00000000:")
+            })
+        });
+    }
 }
 
 #[test]
@@ -331,65 +400,164 @@ fn second_network_change_restarts_the_attempt() {
     assert_eq!(server.connections(), 3);
 }
 
-/// The game sends all the time, also while the worker reads the response to the new attempt.
+/// The pong of the old connection arrives with the response to the new attempt, and is read after it. In between, the
+/// game sends.
 #[test]
 fn dropped_attempt_takes_no_messages() {
     let _exclusive = exclusive();
-    let mut dropped = 0;
-    for _ in 0..8 {
-        let (probe, probed) = channel();
-        let probed = Mutex::new(probed);
-        let (report, received) = channel();
+    let (first, second) = (Brake::new(), Brake::new());
+    let (probe, probed) = channel::<(TcpStream, Vec<u8>)>();
+    let probed = Mutex::new(probed);
+    let (connected, wait_for_second) = signal();
+    let (respond, wait_to_respond) = signal();
+    let (responded, wait_for_response) = signal();
+    let (report, received) = channel();
+    let server = Scripted::start(move |mut peer| {
+        if peer.number == 0 {
+            peer.accept_upgrade();
+        } else {
+            let head = peer.read_head();
+            let (mut old, payload) = probed.lock().unwrap().recv_timeout(TIMEOUT).unwrap();
+            connected.send(()).unwrap();
+            wait_to_respond();
+            peer.send_upgrade_response(&head, "");
+            wait_for_arrival(peer.stream());
+            old.write_all(&[&[0x8A, payload.len() as u8], &payload[..]].concat()).unwrap();
+            wait_for_arrival(&old);
+            responded.send(()).unwrap();
+        }
+        let mut numbers = Vec::new();
+        while let Some(frame) = peer.read_frame() {
+            match frame.opcode {
+                2 => numbers.push(u32::from_be_bytes(frame.payload[..].try_into().unwrap())),
+                9 => probe.send((peer.stream().try_clone().unwrap(), frame.payload)).unwrap(),
+                _ => break,
+            }
+        }
+        report.send((peer.number, numbers)).unwrap();
+    });
+    let client = opened(&server.url());
+    network_changed();
+    wait_for_second();
+    first.push();
+    first.wait();
+    // What the worker finds at once, in this order: the message that stops it again, the response, and the pong.
+    second.push();
+    respond.send(()).unwrap();
+    wait_for_response();
+    first.release();
+    second.wait();
+    (0..100_u32).for_each(|number| client.send_binary(&number.to_be_bytes()).unwrap());
+    second.release();
+    assert!(matches!(client.next(), Seen::Pong(_)), "the attempt is dropped");
+    client.close(1000, "").unwrap();
+    let mut ends = [received.recv_timeout(TIMEOUT).unwrap(), received.recv_timeout(TIMEOUT).unwrap()];
+    ends.sort_by_key(|(number, _)| *number);
+    let [(_, old), (_, new)] = ends;
+    assert_eq!(new, [], "the attempt has taken messages");
+    assert!(old.iter().copied().eq(0..100), "{old:?}");
+    assert_eq!((client.stats().reconnects, server.connections()), (0, 2));
+}
+
+/// A callback of the second one waits for the thread that takes the events of the first one.
+#[test]
+fn waiting_threads_are_woken_before_the_next_handover() {
+    let _exclusive = exclusive();
+    let brake = Brake::new();
+    let silent_then = || {
+        let (connected, wait_for_second) = signal();
+        let (respond, wait_to_respond) = signal();
+        let (responded, wait_for_response) = signal();
         let server = Scripted::start(move |mut peer| {
             if peer.number == 0 {
                 peer.accept_upgrade();
             } else {
                 let head = peer.read_head();
-                let (mut old, payload): (TcpStream, Vec<u8>) =
-                    probed.lock().unwrap().recv_timeout(TIMEOUT).unwrap();
+                connected.send(()).unwrap();
+                wait_to_respond();
                 peer.send_upgrade_response(&head, "");
-                // The late response drops the attempt. The worker reads both at once.
-                old.write_all(&[&[0x8A, payload.len() as u8], &payload[..]].concat()).unwrap();
+                wait_for_arrival(peer.stream());
+                responded.send(()).unwrap();
             }
-            let mut numbers = Vec::new();
-            while let Some(frame) = peer.read_frame() {
-                match frame.opcode {
-                    2 => numbers.push(u32::from_be_bytes(frame.payload[..].try_into().unwrap())),
-                    9 => probe.send((peer.stream().try_clone().unwrap(), frame.payload)).unwrap(),
-                    _ => break,
-                }
-            }
-            report.send((peer.number, numbers)).unwrap();
+            peer.wait_for_end();
         });
-        let client = opened(&server.url());
-        let (stop, socket) = (Arc::new(AtomicBool::new(false)), client.clone());
-        let is_stopped = stop.clone();
-        let sending = std::thread::spawn(move || {
-            let mut sent = 0_u32;
-            while !is_stopped.load(Ordering::SeqCst) {
-                if socket.buffered_amount() < 10_000 {
-                    socket.send_binary(&sent.to_be_bytes()).unwrap();
-                    sent += 1;
-                }
-            }
-            sent
-        });
-        network_changed();
-        wait_until("the pong", || client.stats().pongs_received > 0 || client.stats().reconnects > 0);
-        stop.store(true, Ordering::SeqCst);
-        let sent = sending.join().unwrap();
-        let reconnects = client.stats().reconnects;
-        client.close(1000, "").unwrap();
-        let mut ends = [received.recv_timeout(TIMEOUT).unwrap(), received.recv_timeout(TIMEOUT).unwrap()];
-        ends.sort_by_key(|(number, _)| *number);
-        let [(_, old), (_, new)] = ends;
-        if reconnects == 0 {
-            dropped += 1;
-            assert_eq!(new, [], "the attempt has taken messages");
-            assert!(old.iter().copied().eq(0..sent), "{} of {sent} messages in order", old.len());
+        let respond = move || {
+            respond.send(()).unwrap();
+            wait_for_response();
+        };
+        (server, wait_for_second, respond)
+    };
+    let (server, wait_for_second, respond) = silent_then();
+    let (other_server, wait_for_second_of_other, respond_to_other) = silent_then();
+    let client = opened(&server.url());
+    let (open, wait_until_open) = signal();
+    let (taken, wait_until_taken) = channel::<()>();
+    let wait_until_taken = Mutex::new(wait_until_taken);
+    let (report, was_taken) = channel();
+    let other = reconnecting(&other_server.url());
+    other.set_dispatch(Dispatch::Worker).unwrap();
+    other.on_open(Some(Arc::new(move |_| open.send(()).unwrap()))).unwrap();
+    let wait_in_callback = move |_: &Socket, _: &Error, _: u32, _: u32| {
+        report.send(wait_until_taken.lock().unwrap().recv_timeout(TIMEOUT)).unwrap();
+    };
+    other.on_reconnecting(Some(Arc::new(wait_in_callback))).unwrap();
+    other.open().unwrap();
+    wait_until_open();
+    network_changed();
+    wait_for_second();
+    wait_for_second_of_other();
+    brake.push();
+    brake.wait();
+    respond();
+    respond_to_other();
+    let game = std::thread::spawn(move || {
+        // Longer than the callback waits.
+        assert!(wait(2 * TIMEOUT));
+        assert!(matches!(client.next(), Seen::Reconnecting(_, 1, 0)));
+        let _ = taken.send(());
+        client
+    });
+    // Time must pass until the thread waits.
+    std::thread::sleep(Duration::from_millis(100));
+    brake.release();
+    assert_eq!(was_taken.recv(), Ok(Ok(())), "the events of the first handover were taken in time");
+    let client = game.join().unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    wait_until_open();
+}
+
+#[test]
+fn new_ping_settings_apply_to_the_new_attempt() {
+    let _exclusive = exclusive();
+    let (connected, wait_for_second) = signal();
+    let (lost, wait_for_loss) = signal();
+    let (report, pinged) = channel();
+    let server = Scripted::start(move |mut peer| {
+        if peer.number == 0 {
+            peer.accept_upgrade();
+            // It is sent after the settings have changed.
+            while peer.read_frame().unwrap().opcode != 1 {}
+            return;
         }
-    }
-    println!("{dropped} of 8 attempts were dropped");
+        let head = peer.read_head();
+        connected.send(()).unwrap();
+        wait_for_loss();
+        peer.send_upgrade_response(&head, "");
+        report.send(peer.read_frame().map(|frame| frame.opcode)).unwrap();
+        peer.wait_for_end();
+    });
+    let client = opened(&server.url());
+    network_changed();
+    wait_for_second();
+    client.set_ping_frequency(10).unwrap();
+    client.set_close_after_no_message(TIMEOUT.as_millis() as u32).unwrap();
+    client.set_start_ping_thread(true).unwrap();
+    client.send_text("hang up").unwrap();
+    assert!(matches!(client.next(), Seen::Reconnecting(error, 1, 0) if error.kind == ErrorKind::Reset));
+    lost.send(()).unwrap();
+    assert_eq!(client.next(), Seen::Open);
+    assert_eq!(pinged.recv_timeout(TIMEOUT), Ok(Some(9)));
+    assert_eq!((client.state(), server.connections()), (State::Open, 2));
 }
 
 #[test]

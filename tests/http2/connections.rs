@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::common::{Client, Seen, wait_until};
-use framewire::{ErrorKind, HttpVersion, Phase, Reconnect};
+use framewire::{ErrorKind, HttpVersion, LinkConditions, LinkCut, Phase, Reconnect};
 use framewire_servers::frames::{
     ACK, DATA, FramePeer, MAX_CONCURRENT_STREAMS, NO_ERROR, REFUSED_STREAM, SETTINGS, STATUS_200,
 };
@@ -143,6 +143,23 @@ fn refused_stream_is_retried_once() {
         assert!(error.retriable && error.message.contains("REFUSED_STREAM"), "{error}");
     }
     assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn retried_stream_counts_once() {
+    let server = scripted(|peer, _| {
+        peer.websockets(100);
+        if let Some(stream) = peer.request() {
+            peer.reset(stream, REFUSED_STREAM);
+        }
+        peer.accept_all();
+    });
+    let clients = opening(&server, 1);
+    assert_open(&clients);
+    assert_eq!(server.connections(), 1);
+    // It would not apply to a connection that others share.
+    clients[0].set_link(Some(LinkConditions { cut: LinkCut::Reset, ..LinkConditions::default() })).unwrap();
+    assert_eq!(clients[0].error().kind, ErrorKind::Reset);
 }
 
 #[test]

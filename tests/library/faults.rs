@@ -13,7 +13,8 @@
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use framewire::internals::fault;
@@ -30,6 +31,7 @@ use framewire::internals::ffi::settings::{fw_http, fw_socket_set_http_version, f
 use framewire::internals::ffi::socket::*;
 use framewire::internals::ffi::state::fw_socket_is_open;
 use framewire::internals::ffi::tls::{fw_tls, fw_tls_add_ca_pem, fw_tls_create, fw_tls_destroy};
+use framewire::{Dispatch, Error, EventKind, Socket, wait};
 use framewire_servers::certs::{Demands, server_config};
 use framewire_servers::http2::{Behaviour, Http2Server};
 use framewire_servers::{Authority, EchoServer, Scripted};
@@ -413,8 +415,15 @@ fn hide_injected_panics() {
     }));
 }
 
+/// Runs the tests one at a time: the points and the library are global.
+fn exclusive() -> MutexGuard<'static, ()> {
+    static EXCLUSIVE: Mutex<()> = Mutex::new(());
+    EXCLUSIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn panic_at_every_point_is_contained() {
+    let _exclusive = exclusive();
     hide_injected_panics();
     let servers = Servers::start();
     let mut injected = 0;
@@ -469,4 +478,59 @@ fn panic_at_every_point_is_contained() {
 /// Counts how often a run has reported the panic.
 fn reports(outcome: &Outcome) -> usize {
     outcome.errors.len() + outcome.internal + usize::from(outcome.last_error.contains("fault point"))
+}
+
+/// The callback of a socket that has no connection to end waits for the thread that takes another socket's event.
+#[test]
+fn waiting_threads_are_woken_before_a_socket_without_connection_ends() {
+    let _exclusive = exclusive();
+    hide_injected_panics();
+    let server = EchoServer::start();
+    let client = Socket::create(&server.url("/")).unwrap();
+    client.open().unwrap();
+    let next_event = |client: &Socket| loop {
+        if let Some(event) = client.next_event().unwrap() {
+            break event.kind;
+        }
+        std::thread::yield_now();
+    };
+    assert!(matches!(next_event(&client), EventKind::Open));
+
+    // Stops the worker, so that it finds the commands of the other two at once.
+    let brake = Socket::create(&server.url("/")).unwrap();
+    brake.set_dispatch(Dispatch::Worker).unwrap();
+    let ((enter, entered), (release, released)) = (channel(), channel::<()>());
+    let released = Mutex::new(released);
+    let stop = move |_: &Socket| {
+        enter.send(()).unwrap();
+        let _ = released.lock().unwrap().recv_timeout(TIMEOUT);
+    };
+    brake.on_open(Some(Arc::new(stop))).unwrap();
+    brake.open().unwrap();
+    entered.recv_timeout(TIMEOUT).unwrap();
+
+    let other = Socket::create(&server.url("/")).unwrap();
+    other.set_dispatch(Dispatch::Worker).unwrap();
+    let ((taken, was_taken), (report, reported)) = (channel::<()>(), channel());
+    let was_taken = Mutex::new(was_taken);
+    let wait_in_callback = move |_: &Socket, _: &Error| {
+        report.send(was_taken.lock().unwrap().recv_timeout(TIMEOUT)).unwrap();
+    };
+    other.on_error(Some(Arc::new(wait_in_callback))).unwrap();
+    fault::arm("engine.commands", 2);
+    client.abort().unwrap();
+    other.open().unwrap();
+    let game = std::thread::spawn(move || {
+        // Longer than the callback waits.
+        assert!(wait(2 * TIMEOUT));
+        assert!(matches!(next_event(&client), EventKind::Closed { .. }));
+        let _ = taken.send(());
+    });
+    // Time must pass until the thread waits.
+    std::thread::sleep(Duration::from_millis(100));
+    release.send(()).unwrap();
+    assert_eq!(reported.recv(), Ok(Ok(())), "the event was taken in time");
+    assert!(!fault::disarm());
+    game.join().unwrap();
+    framewire::shutdown(TIMEOUT).unwrap();
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use mio::Token;
 
@@ -87,20 +88,15 @@ impl Connection {
     }
 
     fn start_lookup(&mut self, socket: &Arc<Shared>, host: &str, port: u16, context: &mut Context) -> Lookup {
-        self.lookups += 1;
-        let (weak, connection, lookup) = (Arc::downgrade(socket), self.key.to_bits(), self.lookups);
+        self.lookup = socket.lookups.fetch_add(1, Ordering::Relaxed) + 1;
+        let (weak, connection, lookup) = (Arc::downgrade(socket), self.key.to_bits(), self.lookup);
         context.resolver.resolve(
             host,
             port,
             Box::new(move |addresses| {
                 if let Some(socket) = weak.upgrade() {
-                    let mut to_worker = lock(&socket.to_worker);
-                    let resolved = &mut to_worker.commands().resolved;
-                    // A result that is late must not replace that of a later lookup.
-                    if resolved.as_ref().is_none_or(|other| other.is_before(connection, lookup)) {
-                        *resolved = Some(Resolved { connection, lookup, addresses });
-                    }
-                    drop(to_worker);
+                    let resolved = Resolved { connection, lookup, addresses };
+                    lock(&socket.to_worker).commands().add_resolved(resolved);
                     socket.notify();
                 }
             }),
@@ -126,7 +122,7 @@ impl Connection {
 
     /// Handles the result of a lookup. The next turn checks whether the connection continues.
     pub fn resolved(&mut self, resolved: Resolved, context: &mut Context) {
-        if (resolved.connection, resolved.lookup) != (self.key.to_bits(), self.lookups) {
+        if (resolved.connection, resolved.lookup) != (self.key.to_bits(), self.lookup) {
             return;
         }
         if let Stage::FindingNat64(_) = self.stage {

@@ -58,8 +58,8 @@ pub struct Connection {
     /// The proxy, if there is one.
     pub(super) route: Option<Box<ProxyRoute>>,
     pub(super) stage: Stage,
-    /// Name lookups so far.
-    pub(super) lookups: u32,
+    /// The number of its last name lookup among those of the socket.
+    pub(super) lookup: u32,
     /// Upgrade requests so far, and redirects followed.
     pub(super) requests: u32,
     pub(super) redirects: u32,
@@ -235,7 +235,7 @@ impl Connection {
             plan,
             route: None,
             stage: Stage::Idle,
-            lookups: 0,
+            lookup: 0,
             requests: 0,
             redirects: 0,
             secrets_dropped_for: None,

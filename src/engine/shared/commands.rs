@@ -78,15 +78,18 @@ impl LinkChange {
 /// The result of a name lookup.
 pub struct Resolved {
     pub connection: u64,
-    /// The number of the lookup among those of the connection.
+    /// The number of the lookup among those of the socket.
     pub lookup: u32,
     pub addresses: Result<Vec<SocketAddr>, Error>,
 }
 
-impl Resolved {
-    /// Returns whether the connection does not wait for it any more, but for this lookup.
-    pub fn is_before(&self, connection: u64, lookup: u32) -> bool {
-        self.connection != connection || self.lookup < lookup
+impl Commands {
+    /// Adds the result of a lookup. One that is late must not replace that of a later lookup, also of another
+    /// connection: that one would wait for it until its connect timeout.
+    pub fn add_resolved(&mut self, resolved: Resolved) {
+        if self.resolved.as_ref().is_none_or(|other| other.lookup < resolved.lookup) {
+            self.resolved = Some(resolved);
+        }
     }
 }
 
@@ -118,5 +121,25 @@ impl ToWorker {
             commands.user_pings.clear();
             (commands.cancel, commands.fault, commands.resolved) = (None, None, None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_lookup_does_not_replace_the_result_of_a_later_one() {
+        let mut commands = Commands::default();
+        let mut add = |connection, lookup| {
+            commands.add_resolved(Resolved { connection, lookup, addresses: Ok(Vec::new()) });
+            commands.resolved.as_ref().map(|resolved| (resolved.connection, resolved.lookup))
+        };
+        assert_eq!(add(7, 2), Some((7, 2)));
+        assert_eq!(add(7, 1), Some((7, 2)), "of the same connection");
+        assert_eq!(add(7, 3), Some((7, 3)));
+        // The connection has ended, and the socket was opened again.
+        assert_eq!(add(8, 5), Some((8, 5)));
+        assert_eq!(add(7, 4), Some((8, 5)), "of an earlier connection");
     }
 }

@@ -257,3 +257,83 @@ impl Drop for QueueReader<'_> {
         self.queue.has_reader.store(false, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(queue: &EventQueue, count: usize) {
+        let event = || EventKind::Closed { code: 1000, reason: Box::default() }.into();
+        queue.put(&mut (0..count).map(|_| event()).collect(), count * EVENT_OVERHEAD);
+    }
+
+    fn take(queue: &EventQueue, count: usize) {
+        let mut reader = queue.reader().unwrap();
+        assert_eq!(reader.by_ref().take(count).count(), count);
+        reader.settle();
+    }
+
+    fn capacities(queue: &EventQueue) -> (usize, usize) {
+        (queue.queued.lock().unwrap().capacity(), queue.taken.lock().unwrap().capacity())
+    }
+
+    #[test]
+    fn memory_of_a_burst_is_freed_when_it_was_taken() {
+        let queue = EventQueue::default();
+        put(&queue, 100 * KEEP_CAPACITY);
+        take(&queue, 100 * KEEP_CAPACITY - 1);
+        assert!(capacities(&queue).1 > KEEP_CAPACITY);
+        take(&queue, 1);
+        assert_eq!(capacities(&queue), (0, 0));
+    }
+
+    /// The reader has taken the last event of the burst, but has not been dropped since.
+    #[test]
+    fn memory_of_a_burst_is_freed_while_the_next_events_are_taken() {
+        let queue = EventQueue::default();
+        put(&queue, 100 * KEEP_CAPACITY);
+        let mut reader = queue.reader().unwrap();
+        assert_eq!(reader.by_ref().take(100 * KEEP_CAPACITY).count(), 100 * KEEP_CAPACITY);
+        put(&queue, 1);
+        assert!(reader.next().is_some());
+        drop(reader);
+        let (queued, taken) = capacities(&queue);
+        assert!(queued <= KEEP_CAPACITY && taken <= KEEP_CAPACITY, "{queued}, {taken}");
+    }
+
+    #[test]
+    fn memory_of_a_few_events_is_kept() {
+        let queue = EventQueue::default();
+        for _ in 0..2 {
+            put(&queue, KEEP_CAPACITY / 2);
+            take(&queue, KEEP_CAPACITY / 2);
+        }
+        let kept = capacities(&queue);
+        assert!(
+            [kept.0, kept.1].iter().all(|kept| (MIN_CAPACITY..=KEEP_CAPACITY).contains(kept)),
+            "{kept:?}"
+        );
+        put(&queue, KEEP_CAPACITY / 2);
+        take(&queue, KEEP_CAPACITY / 2);
+        assert_eq!(capacities(&queue), (kept.1, kept.0));
+    }
+
+    #[test]
+    fn open_event_alone_leaves_no_memory() {
+        let queue = EventQueue::default();
+        queue.put(&mut vec![EventKind::Open.into()], EVENT_OVERHEAD);
+        assert_eq!(capacities(&queue), (1, 0));
+        take(&queue, 1);
+        assert_eq!(capacities(&queue), (0, 0));
+    }
+
+    #[test]
+    fn closing_frees_the_memory() {
+        let queue = EventQueue::default();
+        put(&queue, 10 * KEEP_CAPACITY);
+        take(&queue, 1);
+        put(&queue, 1);
+        assert_eq!(queue.close(), 10 * KEEP_CAPACITY);
+        assert_eq!(capacities(&queue), (0, 0));
+    }
+}

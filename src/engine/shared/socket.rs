@@ -116,6 +116,8 @@ pub struct Shared {
     /// Cookies set by servers, if cookies are enabled.
     pub cookies: Mutex<Option<Box<CookieJar>>>,
     pub counters: Counters,
+    /// The number of name lookups. Changed by the worker alone.
+    pub lookups: AtomicU32,
     /// Round trip in microseconds, -1 before the first.
     pub latency_us: AtomicI64,
     /// Microseconds of Unix time, 0 before the first message.
@@ -170,6 +172,7 @@ impl Shared {
             info: Mutex::new(info),
             cookies: Mutex::default(),
             counters: Counters::default(),
+            lookups: AtomicU32::new(0),
             latency_us: AtomicI64::new(-1),
             last_message_us: AtomicU64::new(0),
             connection: AtomicU64::new(0),
@@ -529,19 +532,21 @@ impl Shared {
         }
     }
 
-    /// Runs the finalizer, if it has not run yet, and drops the callbacks. Catches a panic, so that
-    /// the finalizers of other sockets run.
+    /// Drops the callbacks and runs the finalizer, if it has not run yet. Catches a panic of either, so that
+    /// the finalizer and those of other sockets run.
     pub fn finalize(&self) {
         let finalizer = lock(&self.finalizer).take();
-        let ended = catch_unwind(AssertUnwindSafe(|| {
-            let _inside = Inside::enter();
-            // Also drops what the caller's closures own.
+        let _inside = Inside::enter();
+        // Also drops what the caller's closures own.
+        let drop_callbacks = || {
             let _: Result<(), Infallible> = self.change_handler(|_| Ok(None));
-            if let Some(finalizer) = finalizer {
-                finalizer();
-            }
-        }));
-        if ended.is_err() {
+        };
+        if catch_unwind(AssertUnwindSafe(drop_callbacks)).is_err() {
+            self.log(LogLevel::Error, format_args!("a callback panicked when it was dropped"));
+        }
+        if let Some(finalizer) = finalizer
+            && catch_unwind(AssertUnwindSafe(finalizer)).is_err()
+        {
             self.log(LogLevel::Error, format_args!("the finalizer panicked"));
         }
     }
