@@ -457,7 +457,7 @@ fn each_attempt_has_its_own_timeout_and_request() {
     // The server never responds, and the application never releases the first request.
     let server = Scripted::start(|mut peer| drop(peer.capture()));
     let client = Client::new(&server.url());
-    client.set_connect_timeout(100).unwrap();
+    client.set_connect_timeout(500).unwrap();
     client.set_reconnect(Some(quick(0))).unwrap();
     client.enable_event(framewire::EventType::Request, true).unwrap();
     client.open().unwrap();

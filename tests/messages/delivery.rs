@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use common::{Client, Seen, exclusive, wait_until};
 use framewire::{
-    Code, Config, Dispatch, EventBatch, EventKind, MessageType, Socket, State, init, next_event, pending,
-    poll, pool_stats, shutdown, wait,
+    Code, Config, Dispatch, EventBatch, EventKind, LogLevel, MessageType, Socket, State, init, next_event,
+    pending, poll, pool_stats, set_log, shutdown, wait,
 };
 use framewire_servers::{EchoServer, Scripted};
 
@@ -526,6 +526,12 @@ fn full_event_queue_applies_backpressure_without_loss() {
         peer.send_close(1000, "");
         let _ = peer.read_close();
     });
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let log = lines.clone();
+    set_log(
+        LogLevel::Info,
+        Some(Arc::new(move |_, _, _, message| log.lock().unwrap().push(message.to_owned()))),
+    );
     let client = Client::opened(&server.url());
     // A message counts for slightly more than its 1,000 bytes.
     wait_until("a full queue", || pending() >= QUEUE / 1100);
@@ -551,6 +557,9 @@ fn full_event_queue_applies_backpressure_without_loss() {
         assert_eq!(number_of(payload), number);
     }
     assert_eq!(seen[MESSAGES as usize], Seen::Closed(1000, String::new()));
+    set_log(LogLevel::Off, None);
+    let lines = lines.lock().unwrap();
+    assert_eq!(lines.iter().filter(|line| line.contains("bytes of events wait")).count(), 1, "{lines:?}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::engine::shared::state::State;
 use crate::engine::shared::{dispatch, random};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::limits::{READS_PER_TURN, WRITES_PER_TURN};
+use crate::logging::LogLevel;
 use crate::net::stream::{ReadOutcome, WriteOutcome};
 use crate::session::sending::MAX_SLICES;
 use crate::session::{Session, SessionEvent};
@@ -338,6 +339,16 @@ impl Connection {
         self.unprocessed = true;
         self.set_reading(false, context);
         context.publish(socket);
+        if !std::mem::replace(&mut self.logged_full_queue, true) {
+            let waiting = socket.event_queue.charge();
+            self.log(
+                LogLevel::Info,
+                format_args!(
+                    "{waiting} bytes of events wait: nothing more is read until the game takes some of them, with poll \
+                     or next_event"
+                ),
+            );
+        }
         if self.candidate.is_some() {
             // Only the connection of the socket is told when events were taken.
             context.at(context.now + CANDIDATE_PAUSE, self.key);

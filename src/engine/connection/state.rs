@@ -84,6 +84,8 @@ pub struct Connection {
     pub(super) writable: bool,
     /// Received bytes were not processed, as the event queue was full.
     pub(super) unprocessed: bool,
+    /// That it was full has been logged.
+    pub(super) logged_full_queue: bool,
     /// None in poll mode, in which the worker runs no callbacks.
     pub(super) handler: Option<Arc<Handler>>,
     pub(super) handler_version: u32,
@@ -249,6 +251,7 @@ impl Connection {
             readable: false,
             writable: false,
             unprocessed: false,
+            logged_full_queue: false,
             wants: Wants::default(),
             handler: None,
             handler_version,

@@ -11,6 +11,13 @@ use crate::resolve::{DialFailure, Tunnel};
 /// How often Ctrl-C is looked for.
 const TICK: Duration = Duration::from_millis(50);
 
+/// Functions of the C API that messages name, and the options of this program for the same.
+const NAMES: [(&str, &str); 3] = [
+    ("fw_tls_add_ca_pem", "--cacert"),
+    ("fw_tls_add_pin_sha256", "--pin"),
+    ("fw_tls_set_client_cert_pem", "--cert and --key"),
+];
+
 pub struct Session {
     pub socket: Socket,
     pub started: Instant,
@@ -23,6 +30,14 @@ pub enum Next {
     Event(EventKind),
     /// Nothing until the deadline.
     TimedOut,
+}
+
+fn name_options(message: &mut String) {
+    for (function, option) in NAMES {
+        if message.contains(function) {
+            *message = message.replace(function, option);
+        }
+    }
 }
 
 impl Session {
@@ -52,6 +67,7 @@ impl Session {
                 let mut event = event.kind;
                 if let EventKind::Error(error) | EventKind::Reconnecting { error, .. } = &mut event {
                     self.dial_failure().explain(error);
+                    name_options(&mut error.message);
                 }
                 return Next::Event(event);
             }

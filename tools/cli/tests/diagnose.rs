@@ -105,6 +105,15 @@ fn without_authorities_no_issuer_is_trusted() {
 }
 
 #[test]
+fn messages_name_options_of_the_command_line() {
+    let identity = self_signed();
+    let server = EchoServer::start_tls(server_config(&identity, Demands::default()));
+    let done = run(&["listen", &server.url("/")]);
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("--cacert") && !done.stderr.contains("fw_"), "{}", done.stderr);
+}
+
+#[test]
 fn a_self_signed_certificate_can_be_trusted() {
     for identity in [self_signed(), self_signed_like_openssl()] {
         let server = EchoServer::start_tls(server_config(&identity, Demands::default()));
