@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use mio::Token;
 
@@ -13,7 +12,7 @@ use super::terminal::Terminal;
 use super::transport::{Carrier, Transport};
 use super::tunnel::ProxyRoute;
 use crate::engine::http2::Awaited;
-use crate::engine::shared::commands::Resolved;
+use crate::engine::shared::commands::{LookupNumber, Resolved};
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::random;
 use crate::engine::shared::request::{Draft, Request};
@@ -88,15 +87,18 @@ impl Connection {
     }
 
     fn start_lookup(&mut self, socket: &Arc<Shared>, host: &str, port: u16, context: &mut Context) -> Lookup {
-        self.lookup = socket.lookups.fetch_add(1, Ordering::Relaxed) + 1;
+        self.lookup = LookupNumber::next();
         let (weak, connection, lookup) = (Arc::downgrade(socket), self.key.to_bits(), self.lookup);
         context.resolver.resolve(
             host,
             port,
             Box::new(move |addresses| {
                 if let Some(socket) = weak.upgrade() {
-                    let resolved = Resolved { connection, lookup, addresses };
-                    lock(&socket.to_worker).commands().add_resolved(resolved);
+                    lock(&socket.to_worker).commands().add_resolved(Resolved {
+                        connection,
+                        lookup,
+                        addresses,
+                    });
                     socket.notify();
                 }
             }),
@@ -122,7 +124,7 @@ impl Connection {
 
     /// Handles the result of a lookup. The next turn checks whether the connection continues.
     pub fn resolved(&mut self, resolved: Resolved, context: &mut Context) {
-        if (resolved.connection, resolved.lookup) != (self.key.to_bits(), self.lookup) {
+        if resolved.lookup != self.lookup {
             return;
         }
         if let Stage::FindingNat64(_) = self.stage {

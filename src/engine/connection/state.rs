@@ -15,6 +15,7 @@ use super::tunnel::{ProxyRoute, Tunnel};
 use crate::capture::Tap;
 use crate::clock::Instant;
 use crate::engine::shared::callbacks::Wants;
+use crate::engine::shared::commands::LookupNumber;
 use crate::engine::shared::dispatch;
 use crate::engine::shared::event::EventKind;
 use crate::engine::shared::key::Key;
@@ -58,8 +59,8 @@ pub struct Connection {
     /// The proxy, if there is one.
     pub(super) route: Option<Box<ProxyRoute>>,
     pub(super) stage: Stage,
-    /// The number of its last name lookup among those of the socket.
-    pub(super) lookup: u32,
+    /// Its last name lookup.
+    pub(super) lookup: LookupNumber,
     /// Upgrade requests so far, and redirects followed.
     pub(super) requests: u32,
     pub(super) redirects: u32,
@@ -237,7 +238,7 @@ impl Connection {
             plan,
             route: None,
             stage: Stage::Idle,
-            lookup: 0,
+            lookup: LookupNumber::default(),
             requests: 0,
             redirects: 0,
             secrets_dropped_for: None,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::settings::{Plan, Settings};
 use crate::buffer::Segment;
@@ -75,11 +76,26 @@ impl LinkChange {
     }
 }
 
+/// Identifies a lookup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LookupNumber(u32);
+
+impl LookupNumber {
+    pub fn next() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Also when the numbers have begun again at 0.
+    fn is_after(self, other: Self) -> bool {
+        self.0.wrapping_sub(other.0) as i32 > 0
+    }
+}
+
 /// The result of a name lookup.
 pub struct Resolved {
     pub connection: u64,
-    /// The number of the lookup among those of the socket.
-    pub lookup: u32,
+    pub lookup: LookupNumber,
     pub addresses: Result<Vec<SocketAddr>, Error>,
 }
 
@@ -87,7 +103,7 @@ impl Commands {
     /// Adds the result of a lookup. One that is late must not replace that of a later lookup, also of another
     /// connection: that one would wait for it until its connect timeout.
     pub fn add_resolved(&mut self, resolved: Resolved) {
-        if self.resolved.as_ref().is_none_or(|other| other.lookup < resolved.lookup) {
+        if self.resolved.as_ref().is_none_or(|other| resolved.lookup.is_after(other.lookup)) {
             self.resolved = Some(resolved);
         }
     }
@@ -131,15 +147,14 @@ mod tests {
     #[test]
     fn late_lookup_does_not_replace_the_result_of_a_later_one() {
         let mut commands = Commands::default();
-        let mut add = |connection, lookup| {
-            commands.add_resolved(Resolved { connection, lookup, addresses: Ok(Vec::new()) });
-            commands.resolved.as_ref().map(|resolved| (resolved.connection, resolved.lookup))
+        let [first, second, third] = std::array::from_fn(|_| LookupNumber::next());
+        let mut add = |lookup| {
+            commands.add_resolved(Resolved { connection: 7, lookup, addresses: Ok(Vec::new()) });
+            commands.resolved.as_ref().map(|resolved| resolved.lookup)
         };
-        assert_eq!(add(7, 2), Some((7, 2)));
-        assert_eq!(add(7, 1), Some((7, 2)), "of the same connection");
-        assert_eq!(add(7, 3), Some((7, 3)));
-        // The connection has ended, and the socket was opened again.
-        assert_eq!(add(8, 5), Some((8, 5)));
-        assert_eq!(add(7, 4), Some((8, 5)), "of an earlier connection");
+        assert_eq!(add(second), Some(second));
+        assert_eq!(add(first), Some(second));
+        assert_eq!(add(third), Some(third));
+        assert!(LookupNumber(0).is_after(LookupNumber(u32::MAX)));
     }
 }

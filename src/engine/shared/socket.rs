@@ -116,8 +116,6 @@ pub struct Shared {
     /// Cookies set by servers, if cookies are enabled.
     pub cookies: Mutex<Option<Box<CookieJar>>>,
     pub counters: Counters,
-    /// The number of name lookups. Changed by the worker alone.
-    pub lookups: AtomicU32,
     /// Round trip in microseconds, -1 before the first.
     pub latency_us: AtomicI64,
     /// Microseconds of Unix time, 0 before the first message.
@@ -172,7 +170,6 @@ impl Shared {
             info: Mutex::new(info),
             cookies: Mutex::default(),
             counters: Counters::default(),
-            lookups: AtomicU32::new(0),
             latency_us: AtomicI64::new(-1),
             last_message_us: AtomicU64::new(0),
             connection: AtomicU64::new(0),
