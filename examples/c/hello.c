@@ -8,7 +8,7 @@ int main(int argc, char **argv)
     fw_event event;
     int echoed = 0, finished = 0;
     if (fw_socket_create(argc > 1 ? argv[1] : "ws://127.0.0.1:9001/", &socket) != FW_RESULT_OK)
-        return 2; /* fw_last_error says why */
+        return 2;           /* fw_last_error says why */
     fw_socket_open(socket); /* returns at once */
     while (!finished) {
         fw_wait(16); /* a game renders a frame instead */

@@ -43,7 +43,7 @@ void send_state(framewire::SocketRef socket, std::uint64_t player)
     options.lane = state_lane;
     options.key = player; // replaces the waiting state of this player
     options.time_to_live = milliseconds(1000);
-    socket.send_binary({reinterpret_cast<const std::uint8_t *>(&state), sizeof state}, options);
+    socket.send_binary(framewire::bytes_of(state), options);
 }
 
 void send_bulk(framewire::SocketRef socket)

@@ -461,6 +461,15 @@ using Bytes = Span<const std::uint8_t>;
 /// A writable view of bytes.
 using WritableBytes = Span<std::uint8_t>;
 
+/// Views a struct as its bytes in memory, with its padding and the byte order of this machine. The view must not
+/// outlive it; a send copies.
+template <class T> Bytes bytes_of(const T &object) noexcept
+{
+    static_assert(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>, "has no bytes of its own");
+    return {reinterpret_cast<const std::uint8_t *>(std::addressof(object)), sizeof object};
+}
+template <class T> Bytes bytes_of(const T &&) = delete;
+
 /// Owns one reference to a pooled buffer. The bytes stay valid until it is destroyed or sent.
 class Segment {
 public:

@@ -58,18 +58,11 @@ namespace Framewire
         private readonly uint _weight;
         private readonly ulong _maxBytes;
 
-        /// <summary>Creates a lane without a limit of its own.</summary>
-        /// <param name="priority">Lanes with a lower number go first.</param>
-        public WebSocketLane(int priority)
-            : this(priority, 1, 0)
-        {
-        }
-
         /// <summary>Creates a lane.</summary>
         /// <param name="priority">Lanes with a lower number go first.</param>
         /// <param name="weight">The share among lanes of equal priority, 1 to 1000.</param>
         /// <param name="maxBytes">The limit of the waiting payload in bytes; 0 for none.</param>
-        public WebSocketLane(int priority, int weight, int maxBytes)
+        public WebSocketLane(int priority, int weight = 1, int maxBytes = 0)
         {
             _priority = WebSocket.NonNegative(priority);
             _weight = WebSocket.NonNegative(weight);

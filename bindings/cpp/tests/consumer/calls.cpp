@@ -181,6 +181,13 @@ void upgrade_request_can_be_modified()
     // Not truncated at the NUL.
     CHECK(socket.response_header(std::string_view("Sec-WebSocket-Accept\0X", 22)).empty());
     CHECK(socket.protocol().empty());
+    const struct {
+        std::uint32_t id;
+        float position[2];
+    } state{7, {1, 2}};
+    const framewire::Bytes bytes = framewire::bytes_of(state);
+    CHECK(static_cast<const void *>(bytes.data()) == &state && bytes.size() == 12);
+    must(socket.send_binary(bytes));
     bool has_accept = false;
     for (const auto &[name, value] : socket.response_headers()) {
         CHECK(value == socket.response_header(name));

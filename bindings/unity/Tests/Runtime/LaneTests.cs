@@ -22,7 +22,7 @@ namespace Framewire.Tests
                 };
                 socket.OnBinaryNoAlloc += (ws, data) => received++;
                 socket.OnClosed += (ws, code, reason) => ended = true;
-                socket.SetLanes(new WebSocketLane(0), new WebSocketLane(1, 10, 1 << 20));
+                socket.SetLanes(new WebSocketLane(0), new WebSocketLane(priority: 1, maxBytes: 1 << 20));
                 socket.Open();
                 Pump.Until(() => socket.IsOpen);
                 for (ulong tag = 1; tag <= Messages; tag++)
