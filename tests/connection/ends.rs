@@ -538,16 +538,21 @@ fn destroy_in_every_phase_runs_only_the_finalizer() {
     }
 }
 
+/// A server that sends a text and does not answer the close frame.
+fn saying_ok() -> Scripted {
+    Scripted::start(|mut peer| {
+        peer.accept_upgrade();
+        peer.send(b"\x81\x02ok");
+        peer.wait_for_end();
+    })
+}
+
 /// The finalizer may free what the callbacks use, also while the connection still waits for the server's close frame.
 #[test]
 fn callbacks_are_dropped_before_the_finalizer_runs() {
     let _exclusive = exclusive();
     for dispatch in [Dispatch::Poll, Dispatch::Worker] {
-        let server = Scripted::start(|mut peer| {
-            peer.accept_upgrade();
-            peer.send(b"\x81\x02ok");
-            peer.wait_for_end();
-        });
+        let server = saying_ok();
         let socket = Socket::create(&server.url()).unwrap();
         socket.set_dispatch(dispatch).unwrap();
         let texts = Arc::new(AtomicUsize::new(0));
@@ -616,11 +621,7 @@ impl Drop for Attempts {
 fn destroyed_socket_accepts_neither_callbacks_nor_finalizer() {
     let _exclusive = exclusive();
     for dispatch in [Dispatch::Poll, Dispatch::Worker] {
-        let server = Scripted::start(|mut peer| {
-            peer.accept_upgrade();
-            peer.send(b"\x81\x02ok");
-            peer.wait_for_end();
-        });
+        let server = saying_ok();
         let socket = Socket::create(&server.url()).unwrap();
         socket.set_dispatch(dispatch).unwrap();
         let attempts = Attempts::new(&socket);

@@ -249,6 +249,8 @@ fn meaningless_fields_in_a_connect_response_are_ignored() {
         assert_eq!(client.next(), Seen::Text("hi".into()));
         let name = if block.contains(&b'0') { "Content-Length" } else { "Transfer-Encoding" };
         assert!(client.response_header(name).is_some(), "{name}");
+        let fields = client.response_headers();
+        assert!(fields.iter().any(|(own, _)| *own == name.to_ascii_lowercase()), "{fields:?}");
         assert_eq!(server.connections(), 1);
     }
 }
